@@ -1,0 +1,198 @@
+"""Canonical JSONL rows -> samples, with every row checked.
+
+The data root is a folder with one `<benchmark>/<task>.jsonl` per task; image paths in rows are relative to it
+and stay inside it. `--data demo` and the absence of any data root mean the bundled demo data.
+"""
+
+import hashlib
+import json
+import os
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from eval_mm.errors import DataError, UserError
+from eval_mm.schema import Image, Sample, Task
+
+DEMO_ROOT = Path(__file__).parent / "demo"
+
+
+@dataclass(frozen=True, slots=True)
+class DataRoot:
+    """Where rows and images lie. `demo` is true for the bundled demo data only."""
+
+    path: Path
+    demo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which rows are asked: the first `limit`, or `sample` random ones drawn by `seed`, or all."""
+
+    limit: int | None = None
+    sample: int | None = None
+    seed: int = 0
+
+    def indices(self, num_rows: int) -> list[int]:
+        """The chosen row numbers, in file order."""
+        if self.sample is not None and self.sample < num_rows:
+            return sorted(random.Random(self.seed).sample(range(num_rows), self.sample))
+        return list(range(num_rows if self.limit is None else min(self.limit, num_rows)))
+
+    def to_json(self) -> dict[str, int]:
+        """What was asked for, empty for all rows."""
+        if self.sample is not None:
+            return {"sample": self.sample, "seed": self.seed}
+        return {} if self.limit is None else {"limit": self.limit}
+
+
+ALL_ROWS = Selection()
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The selected samples of a task, in file order. `sha256` is that of the whole file."""
+
+    samples: list[Sample]
+    num_rows: int
+    sha256: str
+    root: DataRoot
+
+
+class Row:
+    """One line of a canonical file, read field by field; every error names file, line and field."""
+
+    __slots__ = ("fields", "line", "path")
+
+    def __init__(self, fields: dict[str, Any], path: Path, line: int):
+        self.fields, self.path, self.line = fields, path, line
+
+    def error(self, field: str, message: str) -> DataError:
+        """The error to raise when `field` is not what it should be."""
+        return DataError(self.path, message, self.line, field)
+
+    def string(self, field: str) -> str:
+        """A string, possibly empty."""
+        value = self._value(field)
+        if not isinstance(value, str):
+            raise self.error(field, f"expected a string, got {_show(value)}")
+        if any("\ud800" <= char <= "\udfff" for char in value):  # JSON can smuggle in half a UTF-16 pair
+            raise self.error(field, "expected Unicode text, got half of a surrogate pair")
+        return value
+
+    def identifier(self, field: str) -> str:
+        """A string that is not empty."""
+        value = self.string(field)
+        if not value:
+            raise self.error(field, "expected a string that is not empty")
+        return value
+
+    def positive_int(self, field: str) -> int:
+        """A whole number above zero."""
+        value = self._value(field)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise self.error(field, f"expected a whole number above 0, got {_show(value)}")
+        return value
+
+    def box(self, field: str) -> tuple[float, float, float, float]:
+        """Four finite numbers x1, y1, x2, y2 in pixels with x1 < x2 and y1 < y2."""
+        value = self._value(field)
+        wanted = "expected 4 numbers [x1, y1, x2, y2] in pixels with x1 < x2 and y1 < y2"
+        if not isinstance(value, list) or len(value) != 4 or not all(_is_number(v) for v in value):
+            raise self.error(field, f"{wanted}, got {_show(value)}")
+        x1, y1, x2, y2 = (float(v) for v in value)
+        if x1 >= x2 or y1 >= y2:
+            raise self.error(field, f"{wanted}, got {_show(value)}")
+        return x1, y1, x2, y2
+
+    def image(self, field: str) -> Image:
+        """A path relative to the data root and inside it; the file need not exist."""
+        value = self.string(field)
+        path = PurePosixPath(value)
+        if not value or path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value:
+            raise self.error(
+                field,
+                f"expected a path relative to the data root and inside it, got {_show(value)}",
+            )
+        return Image(str(path))
+
+    def _value(self, field: str) -> Any:
+        if field not in self.fields:
+            raise self.error(field, f"missing; the row has {', '.join(sorted(self.fields)) or 'no fields'}")
+        return self.fields[field]
+
+
+def find_root(data: str | os.PathLike[str] | None = None) -> DataRoot:
+    """The data root: `data`, else $EVAL_MM_DATA, else ./data, else the bundled demo data (also "demo")."""
+    named = str(data) if data is not None else os.environ.get("EVAL_MM_DATA") or None
+    if named is None:
+        return DataRoot(Path("data"), demo=False) if Path("data").is_dir() else DataRoot(DEMO_ROOT, demo=True)
+    if named == "demo":
+        return DataRoot(DEMO_ROOT, demo=True)
+    if not Path(named).is_dir():
+        source = "--data" if data is not None else "EVAL_MM_DATA"
+        raise UserError(f"{source} {named}: no such folder; name a data root, or 'demo' for the bundled data")
+    return DataRoot(Path(named), demo=Path(named).resolve() == DEMO_ROOT)
+
+
+def load(task: Task, root: DataRoot, selection: Selection = ALL_ROWS) -> Dataset:
+    """The selected samples of a task, every selected row checked.
+
+    Raises:
+        UserError: the task is not prepared under this root.
+        DataError: a bad row, a repeated id, an empty file.
+    """
+    path = root.path / task.path
+    if not path.is_file():
+        raise UserError(
+            f"{path}: no such file, so task {task.name} is not prepared here; prepare it (python -m "
+            f"data_scripts --help), name another data root with --data, or use --data demo"
+        )
+    raw = path.read_bytes()
+    lines = [(number, text) for number, text in enumerate(raw.split(b"\n"), 1) if text.strip()]
+    if not lines:
+        raise DataError(path, "the file has no rows")
+    samples: list[Sample] = []
+    seen: dict[str, int] = {}
+    for index in selection.indices(len(lines)):
+        number, text = lines[index]
+        sample = task.to_sample(parse_row(text, path, number))
+        if sample.id in seen:
+            raise DataError(path, f"'{sample.id}' already stands on line {seen[sample.id]}", number, "id")
+        seen[sample.id] = number
+        samples.append(sample)
+    return Dataset(samples, len(lines), hashlib.sha256(raw).hexdigest(), root)
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of any JSONL file, blank lines skipped."""
+    with path.open("rb") as file:
+        for number, text in enumerate(file, 1):
+            if text.strip():
+                yield parse_row(text, path, number)
+
+
+def parse_row(text: bytes, path: Path, line: int) -> Row:
+    """One line as a row; raises DataError where it is no JSON object."""
+    try:
+        fields = json.loads(text.decode("utf-8-sig" if line == 1 else "utf-8"))
+    except UnicodeDecodeError as error:
+        raise DataError(path, f"not UTF-8 text (byte {error.start + 1})", line) from None
+    except json.JSONDecodeError as error:
+        raise DataError(path, f"not valid JSON: {error.msg} at column {error.colno}", line) from None
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
+        raise DataError(path, f"not usable JSON: {error}", line) from None
+    if not isinstance(fields, dict):
+        raise DataError(path, f"expected a JSON object, got {_show(fields)}", line)
+    return Row(fields, path, line)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _show(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,1 @@
+"""Metrics: pure functions on strings, numbers and lists."""

@@ -1,0 +1,38 @@
+"""Back ends. One file here is one back end: a class with `info` and `generate`, loaded only when it is asked
+for.
+"""
+
+import importlib
+from importlib.util import find_spec
+from typing import NamedTuple
+
+from eval_mm.errors import UserError
+from eval_mm.schema import Backend
+
+
+class Scheme(NamedTuple):
+    """Where a back end lies ("module:Class"), the extra it needs, a package that shows the extra is there."""
+
+    target: str
+    extra: str | None = None
+    probe: str | None = None
+
+
+NATIVE = Scheme("eval_mm.models.qwen_vl:QwenVLBackend", extra="qwen", probe="torch")
+SCHEMES = {"demo": NATIVE, "echo": Scheme("eval_mm.models.echo:EchoBackend")}
+
+
+def load(spec: str, device: str = "auto", dtype: str = "auto") -> Backend:
+    """The back end for `--model SPEC`; raises UserError where it cannot be had.
+
+    `demo`, `echo[:FILE]`, else a folder or hub id of a Qwen-VL checkpoint.
+    """
+    name, _, value = spec.partition(":")
+    scheme = SCHEMES.get(name, NATIVE)
+    if scheme.probe is not None and find_spec(scheme.probe) is None:
+        raise UserError(
+            f"--model {spec} needs the extra '{scheme.extra}': pip install 'eval-mm[{scheme.extra}]'"
+        )
+    module, _, attribute = scheme.target.partition(":")
+    backend: Backend = getattr(importlib.import_module(module), attribute).load(spec, value, device, dtype)
+    return backend

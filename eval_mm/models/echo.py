@@ -1,0 +1,38 @@
+"""A back end without a model: answers from a file, or the question itself. For tests, dry runs and old
+answers.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from eval_mm.answers import read_answers
+from eval_mm.prompt import plain_text
+from eval_mm.schema import ModelInfo, Prediction, Request
+from eval_mm.store import file_sha256
+
+
+class EchoBackend:
+    """Answers each request with the text a file holds for its id, or with the words of its prompt."""
+
+    def __init__(self, info: ModelInfo, texts: Mapping[str, str] | None):
+        self.info = info
+        self._texts = texts
+
+    @classmethod
+    def load(cls, spec: str, value: str, device: str, dtype: str) -> "EchoBackend":
+        """`echo` repeats the question; `echo:FILE` reads answers by id. Raises DataError for a bad file."""
+        if not value:
+            return cls(ModelInfo("echo", "echo", protocol="qwen-vl"), None)
+        path = Path(value)
+        texts = {answer.id: answer.text for answer in read_answers(path) if answer.id is not None}
+        return cls(ModelInfo("echo", f"echo-{file_sha256(path)[:16]}", protocol="qwen-vl"), texts)
+
+    def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
+        """Answers in the order asked; an id the file lacks is that sample's error."""
+        for request in requests:
+            if self._texts is None:
+                yield Prediction(request.id, plain_text(request.prompt), stop_reason="stop")
+            elif request.id in self._texts:
+                yield Prediction(request.id, self._texts[request.id], stop_reason="stop")
+            else:
+                yield Prediction(request.id, error="the file has no answer for this id")

@@ -1,0 +1,71 @@
+"""Results as a plain text table, for the terminal."""
+
+from collections.abc import Sequence
+
+from eval_mm.report.published import REFERENCE_MODEL, reference_figures
+from eval_mm.schema import Result
+
+HEADER = (
+    "task",
+    "metric",
+    "value",
+    "± stderr",
+    "n",
+    "unparsed",
+    "errors",
+    "seconds",
+    REFERENCE_MODEL,
+    "note",
+)
+LEFT = {0, 1, 9}
+
+
+def results_table(results: Sequence[Result], seconds: Sequence[float | None]) -> str:
+    """One line per result: headline metric, error bar, counts, and the published figure of the split."""
+    rows = [HEADER] + [_row(result, time) for result, time in zip(results, seconds, strict=True)]
+    return align(rows, LEFT)
+
+
+def align(rows: Sequence[Sequence[str]], left: set[int]) -> str:
+    """Rows as aligned columns, a rule below the first; columns in `left` to the left, the others to the
+    right.
+    """
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * max(len(line) for line in lines), *lines[1:]])
+
+
+def _row(result: Result, seconds: float | None) -> tuple[str, ...]:
+    name, metric = next(iter(result.metrics.items()))
+    published = reference_figures().get((result.task, name))
+    return (
+        result.task,
+        name,
+        f"{metric.value:.2f}",
+        "" if metric.stderr is None else f"{metric.stderr:.2f}",
+        f"{result.num_samples:,}",
+        f"{result.num_unparsed:,}",
+        f"{result.num_errors:,}",
+        "" if seconds is None else f"{seconds:.1f}",
+        "" if published is None else f"{published:.2f}",
+        _note(result),
+    )
+
+
+def _note(result: Result) -> str:
+    """What keeps this number from standing beside a published one."""
+    notes = ["DEMO"] if result.demo else []
+    if not result.complete:
+        published = "" if result.num_published is None else f" of {result.num_published:,}"
+        notes.append(f"partial: {result.num_samples - result.num_errors:,}{published}")
+    if result.prompt_protocol != result.score_protocol:
+        notes.append(f"prompt {result.prompt_protocol}, scorer {result.score_protocol}")
+    else:
+        notes.append(result.score_protocol)
+    return ", ".join(notes)

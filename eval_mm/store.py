@@ -1,0 +1,249 @@
+"""The run folder: one append-only journal per task, the manifest, results. Nothing in it is half-written.
+
+    <out>/manifest.json                      what was asked of which model on which data, versions, times
+    <out>/<task>/predictions.rank0.jsonl     one Prediction a line, flushed as each answer finishes
+    <out>/<task>/scores.jsonl, result.json   functions of data and answers alone
+
+A stored answer is reused only if its key is the same. A key has two halves: what was asked of whom (prompt,
+limits, model fingerprint) and the content of the pictures. The first half needs no picture, so stored answers
+can be checked against the manifest when they are scored on a machine without the pictures.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TextIO
+
+from eval_mm.data import Selection
+from eval_mm.errors import DataError, UserError
+from eval_mm.prompt import images_of, key_parts
+from eval_mm.schema import ModelInfo, Prediction, Request, Result
+
+MANIFEST = "manifest.json"
+
+
+def asked_key(request: Request, fingerprint: str) -> str:
+    """The first half of a key: prompt, choices, limits and model, without the content of the pictures."""
+    asked = [
+        key_parts(request.prompt),
+        request.choices,
+        request.chat,
+        request.min_new_tokens,
+        request.max_new_tokens,
+        request.stop,
+        fingerprint,
+    ]
+    return _short_hash(json.dumps(asked, separators=(",", ":")).encode())
+
+
+class Keys:
+    """Whole keys of requests to one model; every picture is read once."""
+
+    def __init__(self, fingerprint: str):
+        self._fingerprint = fingerprint
+        self._digests: dict[str, str] = {}
+
+    def of(self, request: Request) -> str:
+        """`<asked>-<pictures>`; a picture that cannot be read has a digest of its own kind."""
+        digests = "".join(self._digest(path) for path in images_of(request.prompt))
+        return f"{asked_key(request, self._fingerprint)}-{_short_hash(digests.encode())}"
+
+    def _digest(self, path: str) -> str:
+        if path not in self._digests:
+            try:
+                self._digests[path] = file_sha256(Path(path))
+            except (OSError, ValueError):
+                self._digests[path] = "unreadable"
+        return self._digests[path]
+
+
+class Journal:
+    """A task's answers so far, and the file that grows by one line per answer.
+
+    Opening drops a torn last line and skips lines that are not a prediction: both are asked again. Closing
+    is safe at any time, and so is not closing.
+    """
+
+    def __init__(self, folder: Path):
+        self.path = folder / "predictions.rank0.jsonl"
+        self.answers = _read_journal(self.path)
+        _drop_torn_line(self.path)
+        self._file: TextIO = self.path.open("a", encoding="utf-8")
+
+    def append(self, prediction: Prediction) -> None:
+        """Records one answer, on disk when this returns (as far as the operating system goes)."""
+        self._file.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
+        self._file.flush()
+        self.answers[prediction.id] = prediction
+
+    def __enter__(self) -> "Journal":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+
+@dataclass(frozen=True, slots=True)
+class TaskEntry:
+    """What the manifest knows of one task: enough to score its stored answers again."""
+
+    data: str
+    data_sha256: str
+    selection: Selection
+    protocol: str
+    version: int
+    model: ModelInfo
+    seconds: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The entry as the manifest holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, fields: Any, folder: Path) -> "TaskEntry":
+        """The inverse of `to_json`; raises DataError for another shape."""
+        try:
+            selection, model = Selection(**fields["selection"]), ModelInfo(**fields["model"])
+            return cls(**{**fields, "selection": selection, "model": model})
+        except (TypeError, KeyError) as error:
+            raise DataError(
+                folder / MANIFEST, f"not a manifest of this version ({error})", field="tasks"
+            ) from None
+
+
+class RunFolder:
+    """One model's answers to any number of tasks; resumed by naming it again."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any]):
+        self.path, self.manifest = path, manifest
+
+    @classmethod
+    def create(cls, path: Path) -> "RunFolder":
+        """The folder at `path`, made if need be; raises UserError where it cannot be written."""
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path):
+                pass
+        except OSError as error:
+            raise UserError(f"--out {path}: cannot write there ({error.strerror})") from None
+        return cls(path, read_json(path / MANIFEST) if (path / MANIFEST).exists() else {"tasks": {}})
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """An existing run folder; raises UserError where there is none."""
+        if not (path / MANIFEST).is_file():
+            raise UserError(f"{path}: no run folder (it has no {MANIFEST}); name the --out of a run")
+        manifest = read_json(path / MANIFEST)
+        if not isinstance(manifest.get("tasks"), dict):
+            raise DataError(path / MANIFEST, "expected an object", field="tasks")
+        return cls(path, manifest)
+
+    def task_folder(self, task: str) -> Path:
+        """The folder of one task, made if need be."""
+        folder = self.path / task
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def write_manifest(self) -> None:
+        """Writes the manifest as it is now."""
+        write_json(self.path / MANIFEST, self.manifest)
+
+    def write_result(self, result: Result, scores: Iterable[dict[str, Any]]) -> None:
+        """Writes a task's scores and result; under another scorer's protocol, beside the run's own."""
+        suffix = "" if result.score_protocol == result.prompt_protocol else f".{result.score_protocol}"
+        folder = self.task_folder(result.task)
+        lines = "".join(json.dumps(score, ensure_ascii=False) + "\n" for score in scores)
+        write_text(folder / f"scores{suffix}.jsonl", lines)
+        write_json(folder / f"result{suffix}.json", result.to_json())
+
+
+def read_answers(folder: Path) -> dict[str, Prediction]:
+    """A task's stored answers by sample id, the newest of each; nothing is opened for writing."""
+    return _read_journal(folder / "predictions.rank0.jsonl")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes the whole file or nothing: a temporary name in the same folder, then a rename."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file, indented, the whole file or nothing."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object from a file; raises DataError where it is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+    except ValueError as error:
+        raise DataError(path, f"not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise DataError(path, "expected a JSON object")
+    return value
+
+
+def file_sha256(path: Path) -> str:
+    """The sha256 of a file's content, in hex."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _read_journal(path: Path) -> dict[str, Prediction]:
+    answers: dict[str, Prediction] = {}
+    if path.exists():
+        with path.open("rb") as file:
+            for line in file:
+                prediction = _parse_prediction(line)
+                if prediction is not None:
+                    answers[prediction.id] = prediction
+    return answers
+
+
+def _parse_prediction(line: bytes) -> Prediction | None:
+    """A whole journal line, or None for a torn or spoilt one."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        fields = json.loads(line)
+        if fields["choice_logprobs"] is not None:
+            fields["choice_logprobs"] = tuple(fields["choice_logprobs"])
+        return Prediction(**fields)
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _drop_torn_line(path: Path) -> None:
+    """Cuts what follows the last line end, so the next line starts on its own."""
+    if not path.exists():
+        return
+    with path.open("rb+") as file:
+        end = file.seek(0, os.SEEK_END)
+        while end > 0:
+            start = max(0, end - 65_536)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                file.truncate(start + newline + 1)
+                return
+            end = start
+        file.truncate(0)
+
+
+def _short_hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:16]

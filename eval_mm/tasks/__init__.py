@@ -1,0 +1,64 @@
+"""Benchmarks. One file here is one benchmark and declares `TASKS`; there is no other register."""
+
+import difflib
+import importlib
+import pkgutil
+from collections.abc import Iterable
+from functools import cache
+
+from eval_mm.errors import UserError
+from eval_mm.schema import Protocol, Task
+
+
+@cache
+def all_tasks() -> dict[str, Task]:
+    """Every task by name, in order of file and declaration."""
+    tasks: dict[str, Task] = {}
+    for module in pkgutil.iter_modules(__path__):
+        for task in importlib.import_module(f"{__name__}.{module.name}").TASKS:
+            assert task.name not in tasks, f"two tasks are called {task.name}"
+            tasks[task.name] = task
+    return tasks
+
+
+@cache
+def families() -> dict[str, list[str]]:
+    """Group name -> names of its tasks."""
+    groups: dict[str, list[str]] = {}
+    for task in all_tasks().values():
+        for family in task.families:
+            groups.setdefault(family, []).append(task.name)
+    return groups
+
+
+def get(name: str) -> Task:
+    """The task of that name; raises UserError naming the nearest ones."""
+    if name not in all_tasks():
+        raise _unknown("task", name, [*all_tasks(), *families()], "python -m eval_mm list shows all")
+    return all_tasks()[name]
+
+
+def resolve(names: Iterable[str]) -> list[Task]:
+    """Names, families and comma lists of both -> tasks, each once, in the order asked for."""
+    chosen: dict[str, Task] = {}
+    for part in (part.strip() for name in names for part in name.split(",")):
+        for name in families().get(part) or ([part] if part else []):
+            chosen[name] = get(name)
+    if not chosen:
+        raise UserError("--task is empty; name a task or a family (python -m eval_mm list shows all)")
+    return list(chosen.values())
+
+
+def get_protocol(task: Task, name: str) -> Protocol:
+    """A task's protocol by name; raises UserError listing those it has."""
+    for protocol in task.protocols:
+        if protocol.name == name:
+            return protocol
+    names = [protocol.name for protocol in task.protocols]
+    raise _unknown("protocol", name, names, f"task {task.name} has {', '.join(names)}")
+
+
+def _unknown(kind: str, name: str, known: list[str], hint: str) -> UserError:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    guess = f"did you mean {' or '.join(near)}? " if near else ""
+    return UserError(f"unknown {kind} '{name}': {guess}{hint}")
