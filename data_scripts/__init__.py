@@ -1,0 +1,1 @@
+"""Official annotations -> canonical rows under the data root; one file per benchmark."""

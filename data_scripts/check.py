@@ -1,0 +1,161 @@
+"""Are prepared rows and their pictures fit for a run? What every benchmark's check does alike.
+
+Rows are read by the very function an evaluation reads them with, so what passes here does not fail there.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data_scripts import pictures, text
+from eval_mm.data import DataRoot, find_root, load
+from eval_mm.errors import UserError
+from eval_mm.schema import Sample, Task
+
+SHOWN = 10
+"""Problems named per split; the rest is counted."""
+
+
+@dataclass(slots=True)
+class Split:
+    """What was found in one split."""
+
+    task: Task
+    rows: int | None = None
+    published: int | None = None
+    pictures: int = 0
+    bad_rows: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    wrong: list[str] = field(default_factory=list)
+    skipped: bool = False
+
+    @property
+    def problems(self) -> list[str]:
+        """All of them, rows first."""
+        return self.bad_rows + self.missing + self.wrong
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What was found in all splits."""
+
+    splits: Sequence[Split]
+
+    @property
+    def exit_code(self) -> int:
+        """0 all right, 2 unusable rows or files, 3 missing or wrong pictures."""
+        if any(split.bad_rows for split in self.splits):
+            return 2
+        return 3 if any(split.problems for split in self.splits) else 0
+
+    def text(self) -> str:
+        """A table of the splits, then the first problems of each."""
+        header = ("split", "rows", "published", "pictures", "missing", "wrong", "bad rows", "verdict")
+        lines = [text.table(header, [_cells(split) for split in self.splits])]
+        for split in self.splits:
+            lines += split.problems[:SHOWN]
+            if len(split.problems) > SHOWN:
+                lines.append(f"{split.task.name}: {len(split.problems) - SHOWN:,} more problems")
+        return "\n".join(lines)
+
+
+def check(
+    tasks: Sequence[Task],
+    data: str,
+    allow_partial: bool,
+    stated_size: Callable[[Sample], tuple[int, int] | None],
+    row_problem: Callable[[Sample], str | None],
+) -> Checked:
+    """Looks at every row and decodes every distinct picture once.
+
+    `stated_size` is the width and height a row claims for its picture; `row_problem` is what a benchmark
+    finds wrong in a row that can be read. With `allow_partial` missing splits are left out and counts may
+    differ; the bundled demo data has its own counts.
+    """
+    root = find_root(data)
+    samples: dict[str, list[Sample]] = {}
+    lines: dict[str, list[int]] = {}
+    splits = [Split(task, published=None if root.demo else task.num_samples) for task in tasks]
+    for split in splits:
+        path = root.path / split.task.path
+        if allow_partial and not path.exists():
+            split.skipped = True
+            continue
+        try:
+            samples[split.task.name] = load(split.task, root).samples
+        except UserError as error:
+            split.bad_rows.append(str(error))
+            continue
+        rows = split.rows = len(samples[split.task.name])
+        lines[split.task.name] = _row_lines(path)
+        if split.published not in (None, rows) and not allow_partial:
+            split.bad_rows.append(f"{path}: {rows} rows, but the published split has {split.published}")
+    if splits and all(split.skipped for split in splits):
+        raise UserError(
+            f"{root.path}: nothing is prepared here; looked for {', '.join(t.path for t in tasks)}"
+        )
+
+    opened = pictures.open_all(
+        root.path, (image.path for rows in samples.values() for row in rows for image in row.images)
+    )
+    for split in splits:
+        name = split.task.name
+        if name in samples:
+            numbered = list(zip(lines[name], samples[name], strict=True))
+            _judge(split, root, numbered, opened, stated_size, row_problem)
+    return Checked(splits)
+
+
+def _judge(
+    split: Split,
+    root: DataRoot,
+    numbered: Sequence[tuple[int, Sample]],
+    opened: dict[str, pictures.Picture],
+    stated_size: Callable[[Sample], tuple[int, int] | None],
+    row_problem: Callable[[Sample], str | None],
+) -> None:
+    """Sorts the problems of one split's rows and pictures; a picture is named at its first row only."""
+    path = root.path / split.task.path
+    seen: set[tuple[str, tuple[int, int] | None]] = set()
+    for line, sample in numbered:
+        problem = row_problem(sample)
+        if problem:
+            split.bad_rows.append(f"{path}:{line}: {problem}")
+        stated = stated_size(sample)
+        for image in sample.images:
+            if (image.path, stated) in seen:
+                continue
+            seen.add((image.path, stated))
+            picture = opened[image.path]
+            where = f"{path}:{line}: {image.path}:"
+            if picture.missing:
+                split.missing.append(f"{where} {picture.fault}")
+            elif picture.size is None:
+                split.wrong.append(f"{where} {picture.fault}")
+            elif stated not in (None, picture.size):
+                split.wrong.append(
+                    "{} the picture has {} x {} pixels, the row says {} x {}".format(
+                        where, *picture.size, *(stated or ())
+                    )
+                )
+    split.pictures = len({image for image, _ in seen})
+
+
+def _row_lines(path: Path) -> list[int]:
+    """The line number of every row, as `load` counts rows: blank lines are none."""
+    return [number for number, line in enumerate(path.read_bytes().split(b"\n"), 1) if line.strip()]
+
+
+def _cells(split: Split) -> tuple[str, ...]:
+    if split.skipped:
+        return (split.task.name, *"------", "not prepared")
+    verdict = "rows unusable" if split.bad_rows else "pictures unfit" if split.problems else "ok"
+    numbers = (len(split.missing), len(split.wrong), len(split.bad_rows))
+    return (
+        split.task.name,
+        text.count(split.rows),
+        text.count(split.published),
+        text.count(split.pictures),
+        *(text.count(number) for number in numbers),
+        verdict,
+    )

@@ -1,0 +1,31 @@
+"""Writing canonical files: all of them or none, and never half of one."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+
+def jsonl(rows: Iterable[Mapping[str, Any]]) -> bytes:
+    """Rows as lines of UTF-8 JSON, keys in the order given."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def write_all(contents: Mapping[Path, bytes]) -> None:
+    """Writes every file beside its final name first and renames only when all are complete.
+
+    A reader never sees a half-written file, and a full disk leaves what was there before.
+    """
+    temporary = {path: path.with_name(f".{path.name}.{os.getpid()}.tmp") for path in contents}
+    try:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary[path].write_bytes(content)
+        for path in contents:
+            temporary[path].replace(path)
+    finally:
+        for path in temporary.values():
+            with suppress(FileNotFoundError, NotADirectoryError):
+                path.unlink()
