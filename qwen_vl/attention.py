@@ -1,0 +1,68 @@
+"""The one place where an attention kernel is chosen.
+
+`attend_all` is what the vision tower and the resampler use: every row sees every row, torch's fused kernel.
+`attend_dense` is the reference of the decoder: scores, additive mask, softmax, all explicit and in the
+compute dtype, as the published code does it. The decoder itself takes any function of the type `Attend`, so a
+faster kernel or another cache does not touch the model.
+
+`dense_mask` is causal. Five rows, 2 of padding (p), `.` = 0, `m` = the dtype's minimum, `i` = m + m = -inf:
+
+                 keys  p p a b c           decoding one row d:    p p a b c d
+    query p (pad)      m i m m m                query d           m m . . . .
+    query p (pad)      m m m m m
+    query a            m m . m m
+    query b            m m . . m
+    query c            m m . . .
+
+The published code SUMS the causal and the padding mask; that is kept. A padding query then sees all its keys
+at the same `m` and its row is finite garbage, never to be read. No other query gives padding any weight.
+
+Shapes: B rows, T queries, S keys, H heads, D head width.
+"""
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Attend(Protocol):
+    """Attention of one decoder layer: stores the new keys and values as it likes and mixes the values for the
+    queries.
+
+    q, k, v: (X, H, D), rotated and scaled; X is whatever leading shape the caller gave the decoder. Returns
+    (X, H, D).
+    """
+
+    def __call__(self, layer: int, q_XHD: Tensor, k_XHD: Tensor, v_XHD: Tensor) -> Tensor:
+        """Store keys and values, return the mixed values."""
+        ...
+
+
+def attend_all(q_BTHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
+    """Attention without mask, scale 1 / sqrt(D); returns (B, T, H, D)."""
+    mixed = F.scaled_dot_product_attention(
+        q_BTHD.transpose(1, 2), k_BSHD.transpose(1, 2), v_BSHD.transpose(1, 2)
+    )
+    return mixed.transpose(1, 2)
+
+
+def attend_dense(q_BTHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor, mask_B1TS: Tensor | None) -> Tensor:
+    """Attention as the published decoder computes it; returns (B, T, H, D)."""
+    scores_BHTS = q_BTHD.transpose(1, 2) @ k_BSHD.permute(0, 2, 3, 1)
+    scores_BHTS = scores_BHTS / q_BTHD.shape[-1] ** 0.5
+    if mask_B1TS is not None:
+        scores_BHTS = scores_BHTS + mask_B1TS
+    return (scores_BHTS.softmax(dim=-1) @ v_BSHD.transpose(1, 2)).transpose(1, 2)
+
+
+def dense_mask(n_queries: int, keep_BS: Tensor, dtype: torch.dtype) -> Tensor:
+    """The additive mask (B, 1, T, S) of the last T positions; keep_BS marks the real tokens."""
+    lowest = torch.finfo(dtype).min
+    n_keys = keep_BS.shape[1]
+    key_S = torch.arange(n_keys, device=keep_BS.device)
+    query_T = key_S[n_keys - n_queries :]
+    future_TS = (key_S > query_T[:, None]).to(dtype) * lowest
+    padding_BS = (~keep_BS).to(dtype) * lowest
+    return future_TS + padding_BS[:, None, None, :]

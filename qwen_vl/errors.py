@@ -1,0 +1,9 @@
+"""What can be wrong with a user's files, in one line that says what to do and is printed alone."""
+
+
+class CheckpointError(Exception):
+    """A model folder, hub id, config, vocabulary or weight file that cannot be used."""
+
+
+class ImageError(Exception):
+    """An image file that cannot be read as a picture of reasonable size."""
