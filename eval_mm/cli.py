@@ -47,6 +47,7 @@ A file of answers is a JSON list, a JSON object id -> text, or JSONL.
 examples:
   python -m eval_mm list
   python -m eval_mm list refcoco+
+  python -m eval_mm list --names grounding              for loops in a shell
 """,
 }
 
@@ -156,7 +157,8 @@ def _add_score(parser: Parser) -> None:
 
 
 def _add_list(parser: Parser) -> None:
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these tasks or families")
+    parser.add_argument("tasks", nargs="*", metavar="NAME", help="only these tasks or families")
+    parser.add_argument("--names", action="store_true", help="only the names of the tasks, one a line")
     _add_data(parser)
 
 
@@ -176,6 +178,7 @@ def _positive(text: str) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    tasks.resolve(arguments.task)
     root = find_root(arguments.data)
     _print_banner(demo_model=arguments.model == "demo", root=root)
     report = run(
@@ -232,7 +235,10 @@ def _finish(results: Sequence[Result]) -> int:
 
 def _list(arguments: argparse.Namespace) -> int:
     root = find_root(arguments.data)
-    chosen = tasks.resolve(arguments.names) if arguments.names else list(tasks.all_tasks().values())
+    chosen = tasks.resolve(arguments.tasks) if arguments.tasks else list(tasks.all_tasks().values())
+    if arguments.names:
+        print("\n".join(task.name for task in chosen))
+        return 0
     rows = [("task", "published n", "protocols", "families", "data")]
     for task in chosen:
         prepared = "demo" if root.demo else "prepared"

@@ -1,15 +1,11 @@
 """The pipeline: rows -> samples -> requests -> predictions -> scores -> results, in one readable function."""
 
 import os
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 from eval_mm import dispatch, models, store, tasks
 from eval_mm.data import ALL_ROWS, DataRoot, Dataset, Selection, find_root, load
@@ -117,14 +113,19 @@ def run(
             tasks.get_protocol(task, protocol)
     root = find_root(data)
     datasets = [load(task, root, selection) for task in chosen]
+    from eval_mm.provenance import describe_run, now  # not needed by --help and list
+
     folder = store.RunFolder.create(Path(out) if out is not None else RUNS / _folder_name(model))
     backend = models.load(model, device, dtype) if isinstance(model, str) else model
-    folder.manifest["runs"] = [*folder.manifest.get("runs", []), _describe_run(backend, device, dtype)]
+    folder.manifest["runs"] = [
+        *folder.manifest.get("runs", []),
+        describe_run(backend.info.name, device, dtype),
+    ]
     outcomes = []
     for task, dataset in zip(chosen, datasets, strict=True):
         asked = tasks.get_protocol(task, protocol or backend.info.protocol)
         outcomes.append(_run_task(task, dataset, asked, backend, selection, folder, progress))
-    folder.manifest["runs"][-1]["finished"] = _now()
+    folder.manifest["runs"][-1]["finished"] = now()
     folder.write_manifest()
     return Report(tuple(outcomes), folder.path, root)
 
@@ -208,46 +209,3 @@ def _folder_name(model: str | Backend) -> str:
         raise UserError("--model is empty; name a folder, a hub id, or 'demo'")
     last = name.rstrip("/").rpartition("/")[2]
     return "".join(char if char.isalnum() or char in "-_." else "_" for char in last).lstrip(".") or "model"
-
-
-def _describe_run(backend: Backend, device: str, dtype: str) -> dict[str, Any]:
-    return {
-        "started": _now(),
-        "arguments": sys.argv[1:],
-        "model": backend.info.name,
-        "device": device,
-        "dtype": dtype,
-        "versions": {name: found for name in ("eval-mm", "torch", "pillow") if (found := _version(name))},
-        "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "git_commit": _git_commit(),
-    }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    """The commit of the checkout this code runs from, or None for an installed package."""
-    checkout = Path(__file__).parents[1]
-    if not (checkout / ".git").exists():
-        return None
-    try:
-        found = subprocess.run(
-            ["git", "-C", str(checkout), "rev-parse", "HEAD"],
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return found.stdout.strip()
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())

@@ -17,9 +17,6 @@ from eval_mm.errors import UserError
 from eval_mm.prompt import to_request
 from eval_mm.schema import BoxScale, ModelInfo, Prediction, Protocol, Result, Sample, Score, Task
 
-UNKNOWN_PROMPT = "unknown"
-"""The prompt's protocol of answers made elsewhere."""
-
 
 def score_task(
     task: Task,
@@ -124,6 +121,8 @@ def score(
     if len(chosen) != 1:
         raise UserError(f"--predictions needs --task with exactly one task, got {len(chosen)}")
     path = Path(predictions or "")
+    if out is not None and (Path(out) / store.MANIFEST).exists():
+        raise UserError(f"--out {out}: holds a run already; name another folder for the scores of a file")
     dataset = load(chosen[0], find_root(data))
     matched = answers.match(
         answers.read_answers(path, id_key, text_key), dataset.samples, path, match, subset
@@ -134,7 +133,7 @@ def score(
         matched.predictions,
         tasks.get_protocol(chosen[0], protocol or chosen[0].protocols[0].name),
         ModelInfo(path.name, box_scale=box_scale),
-        prompt_protocol=UNKNOWN_PROMPT,
+        prompt_protocol=store.UNKNOWN_PROMPT,
         config={"answers_sha256": store.file_sha256(path), "num_unused": matched.num_unused},
         subset=subset,
     )

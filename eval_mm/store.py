@@ -26,6 +26,9 @@ from eval_mm.schema import ModelInfo, Prediction, Request, Result
 
 MANIFEST = "manifest.json"
 
+UNKNOWN_PROMPT = "unknown"
+"""The prompt's protocol of answers made elsewhere."""
+
 
 def asked_key(request: Request, fingerprint: str) -> str:
     """The first half of a key: prompt, choices, limits and model, without the content of the pictures."""
@@ -156,8 +159,9 @@ class RunFolder:
         write_json(self.path / MANIFEST, self.manifest)
 
     def write_result(self, result: Result, scores: Iterable[dict[str, Any]]) -> None:
-        """Writes a task's scores and result; under another scorer's protocol, beside the run's own."""
-        suffix = "" if result.score_protocol == result.prompt_protocol else f".{result.score_protocol}"
+        """Writes a task's scores and result; under another scorer than the run's, beside the run's own."""
+        own = result.prompt_protocol in (result.score_protocol, UNKNOWN_PROMPT)
+        suffix = "" if own else f".{result.score_protocol}"
         folder = self.task_folder(result.task)
         lines = "".join(json.dumps(score, ensure_ascii=False) + "\n" for score in scores)
         write_text(folder / f"scores{suffix}.jsonl", lines)

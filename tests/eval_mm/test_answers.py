@@ -1,0 +1,152 @@
+"""Files of answers made elsewhere, in all the forms people have."""
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval_mm.answers import match, read_answers
+from eval_mm.errors import DataError, UserError
+from eval_mm.schema import Image, Sample
+
+SAMPLES = [
+    Sample("10", (Image("coco/train2014/COCO_train2014_000000000042.jpg"),), "a"),
+    Sample("11", (Image("coco/train2014/COCO_train2014_000000000042.jpg"),), "b"),
+    Sample("12", (Image("coco/train2014/COCO_train2014_000000000007.jpg"),), "c"),
+]
+TEXTS = {"10": "x", "11": "y", "12": "z"}
+ROWS = [{"id": key, "text": value} for key, value in TEXTS.items()]
+
+
+def write(folder: Path, content: Any, name: str = "answers.json") -> Path:
+    text = content if isinstance(content, str) else json.dumps(content)
+    path = folder / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    return path
+
+
+def matched(path: Path, how: str = "id", subset: bool = False, **keys: str) -> dict[str, str]:
+    found = match(read_answers(path, **keys), SAMPLES, path, how, subset)
+    return {sample: prediction.text for sample, prediction in found.predictions.items()}
+
+
+JSONL = "\n".join(json.dumps(row) for row in ROWS)
+FORMS: dict[str, Any] = {
+    "list": ROWS,
+    "object": TEXTS,
+    "jsonl": JSONL,
+    "jsonl with blank lines": "\ufeff" + JSONL.replace("\n", "\n\n") + "\n",
+    "numbers as ids": [{"question_id": int(key), "answer": value} for key, value in TEXTS.items()],
+    "questionId": [{"questionId": key, "prediction": value} for key, value in TEXTS.items()],
+    "any order": ROWS[::-1],
+    "indented": json.dumps(ROWS, indent=2),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_forms(tmp_path: Path, form: str) -> None:
+    """All usual shapes give the same answers."""
+    assert matched(write(tmp_path, FORMS[form])) == TEXTS
+    assert matched(write(tmp_path, FORMS[form], "answers.json.gz")) == TEXTS
+
+
+def test_one_object_is_one_answer(tmp_path: Path) -> None:
+    """A JSONL of a single row is not an object of ids."""
+    answers = read_answers(write(tmp_path, ROWS[0]))
+    assert [(answer.id, answer.text) for answer in answers] == [("10", "x")]
+
+
+def test_other_keys(tmp_path: Path) -> None:
+    """--id-key and --text-key name unusual keys, and then only those count."""
+    path = write(tmp_path, [{"sid": key, "out": value, "text": "no"} for key, value in TEXTS.items()])
+    assert matched(path, id_key="sid", text_key="out") == TEXTS
+
+
+def test_numbers_are_answers(tmp_path: Path) -> None:
+    """Chart answers are often written as numbers."""
+    path = write(tmp_path, {"10": 3, "11": 0.5, "12": "z"})
+    assert matched(path) == {"10": "3", "11": "0.5", "12": "z"}
+
+
+@pytest.mark.parametrize("name", ["{0}", "{0}.jpg", "train2014/{0}.jpg"])
+def test_by_picture_in_file_order(tmp_path: Path, name: str) -> None:
+    """Files that name pictures: answers to one picture go in order to the questions about it."""
+    ids = [name.format(f"COCO_train2014_0000000000{number}") for number in ("42", "07", "42")]
+    texts = zip(ids, "abc", strict=True)
+    path = write(tmp_path, [{"image_name": picture, "answer": text} for picture, text in texts])
+    assert matched(path) == {"10": "a", "12": "b", "11": "c"}
+
+
+def test_by_picture_number(tmp_path: Path) -> None:
+    """COCO's image_id is the number at the end of the file name."""
+    path = write(tmp_path, [{"image_id": number, "caption": str(number)} for number in (42, 42, 7)])
+    assert matched(path) == {"10": "42", "11": "42", "12": "7"}
+
+
+def test_a_number_two_pictures_share_names_neither(tmp_path: Path) -> None:
+    """train/..1.jpg and val/..1.jpg end in the same number: taking either would be a guess."""
+    samples = [Sample("a", (Image("train/x_1.jpg"),), ""), Sample("b", (Image("val/y_1.jpg"),), "")]
+    path = write(tmp_path, [{"image_id": 1, "answer": "?"}])
+    with pytest.raises(DataError, match="no sample has the id '1'"):
+        match(read_answers(path), samples, path, "id", subset=False)
+
+
+def test_by_order(tmp_path: Path) -> None:
+    """Answers without ids, as Qwen-VL's grounding script writes them, or plain texts."""
+    for content in ([{"answer": text, "gt_bbox": [1]} for text in "xyz"], ["x", "y", "z"]):
+        assert matched(write(tmp_path, content), how="order") == TEXTS
+    with pytest.raises(UserError, match="2 answers for 3 samples"):
+        matched(write(tmp_path, ["x", "y"]), how="order")
+
+
+BAD: dict[str, tuple[Any, str]] = {
+    "unknown id": ([*ROWS, {"id": "99", "text": "?"}], "item 3: no sample has the id '99'"),
+    "twice": ([*ROWS, ROWS[0]], "item 3: more answers than samples for the id '10'"),
+    "no id": ([*ROWS[:2], {"text": "z"}], "item 2 has no id"),
+    "no text": ([*ROWS[:2], {"id": "12"}], "item 2 has no answer: it has id, wanted one of text, answer"),
+    "text is a list": ([{"id": "10", "text": ["x"]}], "item 0: expected the answer as a string, got list"),
+    "text is null": ([{"id": "10", "text": None}], "expected the answer as a string, got NoneType"),
+    "id is a list": ([{"id": [1], "text": "x"}], "field 'id': item 0: expected a string"),
+    "broken": ("[1, 2", "not valid JSON"),
+    "broken line": (JSONL + "\n{]", ":4: not valid JSON"),
+    "a number": ("3", "expected a list"),
+    "empty list": ([], "no answers"),
+    "empty": ("", "not valid JSON"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files(tmp_path: Path, case: str) -> None:
+    """Each is one line that names the place."""
+    path = write(tmp_path, BAD[case][0])
+    with pytest.raises(DataError) as caught:
+        matched(path)
+    assert str(caught.value).startswith(str(path))
+    assert BAD[case][1] in str(caught.value)
+
+
+def test_unreadable_files(tmp_path: Path) -> None:
+    """Missing, damaged and non-text files are the user's to mend: no traceback."""
+    with pytest.raises(UserError, match="cannot be read"):
+        read_answers(tmp_path / "absent.json")
+    whole = gzip.compress(JSONL.encode())
+    for name, content in {
+        "cut.json.gz": whole[:-9],
+        "not.json.gz": b"hello",
+        "latin.json": b"caf\xe9",
+    }.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=name):
+            read_answers(tmp_path / name)
+
+
+def test_subset_ignores_what_belongs_elsewhere(tmp_path: Path) -> None:
+    """--subset scores the overlap; nothing in common is still an error."""
+    path = write(tmp_path, {"10": "x", "99": "?", "98": "?"})
+    found = match(read_answers(path), SAMPLES, path, "id", subset=True)
+    assert ([*found.predictions], found.num_unused) == (["10"], 2)
+    path = write(tmp_path, {"99": "?"})
+    with pytest.raises(DataError, match="no answer belongs to any sample"):
+        matched(path, subset=True)

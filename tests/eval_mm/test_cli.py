@@ -1,0 +1,184 @@
+"""The command line as a user meets it: exit codes, one-line errors, tables."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from eval_mm.cli import main
+from tests.eval_mm.support import BOX_ANSWER, rows, write_data
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_data(tmp_path / "data", rows(6))
+
+
+def answers(folder: Path, **texts: str) -> str:
+    """An echo model of a file."""
+    path = folder / "answers.json"
+    path.write_text(json.dumps({f"s{index}": BOX_ANSWER for index in range(6)} | texts))
+    return f"echo:{path}"
+
+
+def one_error(capsys: pytest.CaptureFixture[str]) -> str:
+    """The only line on stderr."""
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_run_prints_a_table(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Value, error bar, counts, seconds, the published figure, and what keeps it from being comparable."""
+    model = answers(tmp_path, s5="(0,0),(1,1)", s4="?")
+    code = main(
+        ["run", "--task", "refcoco_val", "--model", model, "--data", str(data), "--out", str(tmp_path / "r")]
+    )
+    shown = capsys.readouterr().out.splitlines()
+    assert code == 0
+    head = "task metric value ± stderr n unparsed errors seconds Qwen-VL-7B note"
+    assert " ".join(shown[0].split()) == head
+    cells = shown[2].split()
+    assert cells[:3] == ["refcoco_val", "accuracy@0.5", "66.67"]
+    assert cells[4:7] == ["6", "1", "0"]
+    assert cells[8] == "89.36"
+    assert shown[2].endswith("partial: 6 of 10,834, qwen-vl")
+    assert shown[-1] == f"answers, scores and results: {tmp_path / 'r'}"
+
+
+def test_an_error_in_a_sample_is_exit_code_3(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run ends, the number is there, and the code says that it is not whole."""
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps({"s0": BOX_ANSWER}))
+    command = ["run", "--task", "refcoco_val", "--model", f"echo:{path}", "--data", str(data)]
+    code = main([*command, "--out", str(tmp_path / "r")])
+    shown = capsys.readouterr()
+    assert code == 3
+    assert "error in a sample: refcoco_val s1: the file has no answer for this id" in shown.err
+    assert "5 samples failed and count as wrong" in shown.err
+    assert "16.67" in shown.out
+
+
+def test_score_and_score_of_a_file(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both print the same table as the run."""
+    model = answers(tmp_path)
+    main(
+        ["run", "--task", "refcoco_val", "--model", model, "--data", str(data), "--out", str(tmp_path / "r")]
+    )
+    capsys.readouterr()
+    assert main(["score", str(tmp_path / "r")]) == 0
+    assert "100.00" in capsys.readouterr().out
+    file = model.removeprefix("echo:")
+    assert main(["score", "--task", "refcoco_val", "--predictions", file, "--data", str(data)]) == 0
+    assert "prompt unknown, scorer qwen-vl" in capsys.readouterr().out
+
+
+USAGE_ERRORS = {
+    "no command": [],
+    "no task": ["run"],
+    "unknown option": ["run", "--task", "refcoco", "--lmit", "3"],
+    "limit zero": ["run", "--task", "refcoco", "--limit", "0"],
+    "limit a word": ["run", "--task", "refcoco", "--limit", "ten"],
+    "limit and sample": ["run", "--task", "refcoco", "--limit", "1", "--sample", "2"],
+    "dtype": ["run", "--task", "refcoco", "--dtype", "int4"],
+    "unknown command": ["evaluate"],
+}
+
+
+@pytest.mark.parametrize("case", USAGE_ERRORS)
+def test_usage_errors(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line and exit code 2, not half a page of usage."""
+    with pytest.raises(SystemExit) as ended:
+        main(USAGE_ERRORS[case])
+    assert ended.value.code == 2
+    assert "--help explains" in one_error(capsys)
+
+
+def test_an_unknown_task_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    """A typo gets its correction."""
+    assert main(["run", "--task", "refcoco_tesA", "--model", "echo"]) == 2
+    assert "unknown task 'refcoco_tesA': did you mean refcoco_testA" in one_error(capsys)
+
+
+def test_bad_input_is_one_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bad rows, a missing data root, an unprepared task, a missing checkpoint: exit code 2, no traceback."""
+    row = {**rows(1)[0], "box": [1, 2, 3]}
+    write_data(tmp_path / "bad", [row])
+    base = ["run", "--task", "refcoco_val", "--model", "echo", "--out", str(tmp_path / "r")]
+    assert main([*base, "--data", str(tmp_path / "bad")]) == 2
+    assert "refcoco_val.jsonl:1: field 'box': expected 4 numbers" in one_error(capsys)
+    assert main([*base, "--data", str(tmp_path / "none")]) == 2
+    assert "no such folder" in one_error(capsys)
+    assert main([*base, "--task", "refcoco_testA", "--data", str(data)]) == 2
+    assert "is not prepared here" in one_error(capsys)
+    assert main(["run", "--task", "refcoco_val", "--model", "echo:absent.json", "--data", str(data)]) == 2
+    assert "absent.json: cannot be read" in one_error(capsys)
+    assert main(["score", str(tmp_path)]) == 2
+    assert "no run folder" in one_error(capsys)
+
+
+def test_the_demo_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Numbers on demo data carry a line nobody overlooks and a mark in the table."""
+    code = main(
+        ["run", "--task", "refcoco_val", "--model", "echo", "--data", "demo", "--out", str(tmp_path / "r")]
+    )
+    shown = capsys.readouterr()
+    assert code == 0
+    assert shown.err.startswith("*** DEMO DATA: the numbers below try out the program and measure nothing.")
+    assert "DEMO, partial" in shown.out
+    assert json.loads((tmp_path / "r/refcoco_val/result.json").read_text())["demo"] is True
+
+
+def test_list_shows_what_is_prepared(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One line a task; families can be asked for."""
+    assert main(["list", "refcoco", "--data", str(data)]) == 0
+    shown = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in shown[2:5]] == ["refcoco_val", "refcoco_testA", "refcoco_testB"]
+    assert shown[2].endswith("prepared")
+    assert shown[3].endswith("-")
+    assert main(["list"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) >= 11
+
+
+@pytest.mark.parametrize("command", [[], ["run"], ["score"], ["list"]])
+def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Every help text ends with examples, and each example is a valid command."""
+    from eval_mm.cli import build_parser
+
+    with pytest.raises(SystemExit) as ended:
+        main([*command, "--help"])
+    assert ended.value.code == 0
+    examples = [
+        line.split("   ")[0].split()[3:]
+        for line in capsys.readouterr().out.splitlines()
+        if line.strip().startswith("python -m eval_mm ")
+    ]
+    assert len(examples) >= 2
+    for example in examples:
+        build_parser().parse_args(example)
+
+
+def test_an_interrupt_is_exit_code_130(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C says that nothing is lost."""
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eval_mm.cli.run", interrupt)
+    assert main(["run", "--task", "refcoco_val", "--model", "echo", "--data", str(data)]) == 130
+    assert "goes on" in capsys.readouterr().err
+
+
+def test_a_closed_pipe_is_no_traceback() -> None:
+    """`list | head -1` must not end in BrokenPipeError."""
+    command = f"{sys.executable} -m eval_mm list | head -1"
+    ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert ended.stderr == ""
+    assert ended.stdout.startswith("task")

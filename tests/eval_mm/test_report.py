@@ -1,0 +1,61 @@
+"""The table in the terminal and the published figures beside it."""
+
+from dataclasses import replace
+
+from eval_mm import tasks
+from eval_mm.report.published import reference_figures
+from eval_mm.report.table import align, results_table
+from eval_mm.schema import Metric, Result
+
+RESULT = Result(
+    task="refcoco+_testB",
+    version=1,
+    model="m",
+    prompt_protocol="qwen-vl",
+    score_protocol="qwen-vl",
+    metrics={"accuracy@0.5": Metric(77.2137, 0.5, (76.2, 78.2))},
+    num_samples=4_889,
+    num_published=4_889,
+    num_unparsed=3,
+    num_errors=0,
+    complete=True,
+    demo=False,
+    config={},
+)
+
+
+def row(result: Result) -> str:
+    return results_table([result], [12.34]).splitlines()[2]
+
+
+def test_a_whole_row() -> None:
+    """Two decimals as the papers print, thousands separated, the figure of the very split."""
+    wanted = "refcoco+_testB accuracy@0.5 77.21 0.50 4,889 3 0 12.3 77.21 qwen-vl"
+    assert " ".join(row(RESULT).split()) == wanted
+
+
+def test_what_is_no_measurement_says_so() -> None:
+    """Demo, partial and mixed protocols are marked wherever the number is shown."""
+    assert row(replace(RESULT, demo=True)).endswith("DEMO, qwen-vl")
+    partial = replace(RESULT, complete=False, num_samples=100, num_errors=4)
+    assert row(partial).endswith("partial: 96 of 4,889, qwen-vl")
+    assert row(replace(RESULT, score_protocol="instruct")).endswith("prompt qwen-vl, scorer instruct")
+
+
+def test_no_figure_no_error_bar_no_time() -> None:
+    """What is unknown stays blank."""
+    unknown = replace(RESULT, task="mine", metrics={"accuracy@0.5": Metric(1.0)}, num_published=None)
+    line = results_table([unknown], [None]).splitlines()[2]
+    assert line.split() == ["mine", "accuracy@0.5", "1.00", "4,889", "3", "0", "qwen-vl"]
+
+
+def test_the_published_figures() -> None:
+    """All eight RefCOCO splits have the figure of the report."""
+    figures = reference_figures()
+    wanted = [89.36, 92.26, 85.34, 83.12, 88.25, 77.21, 85.58, 85.48]
+    assert [figures[name, "accuracy@0.5"] for name in tasks.families()["grounding"]] == wanted
+
+
+def test_columns_line_up() -> None:
+    """Text to the left, numbers to the right."""
+    assert align([("a", "n"), ("bcd", "10")], left={0}) == "a     n\n-------\nbcd  10"

@@ -1,0 +1,209 @@
+"""The pipeline with a scripted model: what is asked, what is kept, what is counted."""
+
+import json
+import random
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+import eval_mm
+from eval_mm.data import Selection
+from eval_mm.errors import UserError
+from eval_mm.run import run
+from eval_mm.schema import ModelInfo, Prediction, Request
+from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, rows, write_data
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_data(tmp_path / "data", rows(6))
+
+
+def files(out: Path) -> dict[str, bytes]:
+    """What must be a function of data and answers alone."""
+    return {name: (out / "refcoco_val" / name).read_bytes() for name in ("result.json", "scores.jsonl")}
+
+
+def test_evaluate_scores_every_sample(data: Path, tmp_path: Path) -> None:
+    """Right, wrong and unreadable answers each count for what they are."""
+    answers = dict(zip("012345", [BOX_ANSWER] * 3 + ["(0,0),(1,1)", "no idea", ""], strict=True))
+    model = ScriptedModel(lambda request: answers[request.id[1:]])
+    (result,) = eval_mm.evaluate(model, ["refcoco_val"], data, out=tmp_path / "run")
+    metric = result.metrics["accuracy@0.5"]
+    assert (metric.value, result.num_samples, result.num_unparsed, result.num_errors) == (50, 6, 2, 0)
+    assert metric.stderr is not None
+    assert (result.complete, result.demo, result.num_published) == (False, False, 10_834)
+    assert (result.prompt_protocol, result.score_protocol, result.model) == ("qwen-vl", "qwen-vl", "scripted")
+    stored = json.loads((tmp_path / "run/refcoco_val/result.json").read_text())
+    assert eval_mm.Result.from_json(stored) == result
+    scores = [json.loads(line) for line in (tmp_path / "run/refcoco_val/scores.jsonl").open()]
+    assert [score["id"] for score in scores] == [f"s{index}" for index in range(6)]
+    assert [score["value"] for score in scores] == [1, 1, 1, 0, None, None]
+    assert "IoU 1.000000" in scores[0]["explanation"]
+
+
+def test_a_second_run_asks_nothing(data: Path, tmp_path: Path) -> None:
+    """Resuming a finished run must cost no model call and change no byte of the result."""
+    out, model = tmp_path / "run", ScriptedModel()
+    run(model, ["refcoco_val"], data, out=out)
+    before = files(out)
+    report = run(model, ["refcoco_val"], data, out=out)
+    assert len(model.asked) == 6
+    assert report.outcomes[0].num_reused == 6
+    assert files(out) == before
+
+
+def test_an_interrupted_run_goes_on(data: Path, tmp_path: Path) -> None:
+    """Answers given before Ctrl-C are kept, and the result equals that of an undisturbed run."""
+
+    class Interrupted(ScriptedModel):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
+            for prediction in super().generate(requests):
+                if len(self.asked) == 4:
+                    raise KeyboardInterrupt
+                yield prediction
+
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(Interrupted(), ["refcoco_val"], data, out=out)
+    model = ScriptedModel()
+    run(model, ["refcoco_val"], data, out=out)
+    assert len(model.asked) == 3
+    run(ScriptedModel(), ["refcoco_val"], data, out=tmp_path / "other")
+    assert files(out) == files(tmp_path / "other")
+
+
+def test_what_changed_is_asked_again(data: Path, tmp_path: Path) -> None:
+    """Another checkpoint, protocol, question or picture: each asks exactly the samples it touches."""
+    out = tmp_path / "run"
+    run(ScriptedModel(), ["refcoco_val"], data, out=out)
+    other = ScriptedModel(fingerprint="f2")
+    run(other, ["refcoco_val"], data, out=out)
+    assert len(other.asked) == 6
+    run(other, ["refcoco_val"], data, out=out, protocol="instruct")
+    assert len(other.asked) == 12
+    table = rows(6)
+    table[4]["expression"] = "something else"
+    write_data(data, table)
+    run(other, ["refcoco_val"], data, out=out, protocol="instruct")
+    assert other.asked[12:] == ["s4"]
+    (data / "pictures/1.png").write_bytes((data / "pictures/2.png").read_bytes())
+    run(other, ["refcoco_val"], data, out=out, protocol="instruct")
+    assert sorted(other.asked[13:]) == ["s1", "s3", "s5"]
+
+
+def test_failed_samples_count_as_wrong_and_are_asked_again(data: Path, tmp_path: Path) -> None:
+    """One bad picture must not end a run, nor shrink its denominator, nor stay failed for ever."""
+
+    def answer(request: Request) -> str:
+        if request.id == "s2":
+            raise ValueError("no such picture")
+        return BOX_ANSWER
+
+    out = tmp_path / "run"
+    report = run(ScriptedModel(answer), ["refcoco_val"], data, out=out)
+    result = report.outcomes[0].result
+    assert (result.num_errors, result.num_unparsed, result.num_samples) == (1, 0, 6)
+    assert result.metrics["accuracy@0.5"].value == pytest.approx(500 / 6)
+    assert report.outcomes[0].first_errors == ("s2: no such picture",)
+    model = ScriptedModel()
+    result = run(model, ["refcoco_val"], data, out=out).outcomes[0].result
+    assert (model.asked, result.num_errors) == (["s2"], 0)
+
+
+def test_questions_of_one_picture_come_together(tmp_path: Path) -> None:
+    """A back end that keeps the last picture then encodes each once, whatever the order of the rows."""
+    data = write_data(tmp_path, rows(9, images=3))
+    model = ScriptedModel()
+    run(model, ["refcoco_val"], data, out=tmp_path / "run")
+    assert [int(name[1:]) % 3 for name in model.asked] == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+
+
+def test_the_order_of_answers_does_not_matter(data: Path, tmp_path: Path) -> None:
+    """Back ends answer in any order; results are in the order of the data."""
+
+    class Shuffled(ScriptedModel):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
+            answers = list(super().generate(requests))
+            random.Random(0).shuffle(answers)
+            yield from answers
+
+    run(ScriptedModel(), ["refcoco_val"], data, out=tmp_path / "a")
+    run(Shuffled(), ["refcoco_val"], data, out=tmp_path / "b")
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+def test_a_model_that_answers_twice_or_not_at_all_is_caught(data: Path, tmp_path: Path) -> None:
+    """A lost or doubled answer is an error of the back end, never a smaller or larger denominator."""
+
+    class Lossy(ScriptedModel):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
+            yield from list(super().generate(requests))[1:]
+
+    class Doubling(ScriptedModel):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
+            for prediction in super().generate(requests):
+                yield prediction
+                yield prediction
+
+    with pytest.raises(AssertionError, match="never answered"):
+        run(Lossy(), ["refcoco_val"], data, out=tmp_path / "a")
+    with pytest.raises(AssertionError, match="nobody asked"):
+        run(Doubling(), ["refcoco_val"], data, out=tmp_path / "b")
+
+
+def test_a_part_of_the_rows_is_marked(data: Path, tmp_path: Path) -> None:
+    """--limit then the whole: the first answers are reused, and the record says which rows were asked."""
+    out, model = tmp_path / "run", ScriptedModel()
+    result = run(model, ["refcoco_val"], data, out=out, selection=Selection(limit=2)).outcomes[0].result
+    assert (result.num_samples, result.complete, result.config["selection"]) == (2, False, {"limit": 2})
+    result = run(model, ["refcoco_val"], data, out=out).outcomes[0].result
+    assert (result.num_samples, result.config["selection"], len(model.asked)) == (6, {}, 6)
+
+
+def test_a_whole_published_split_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only all published rows without an error make a number that may stand beside the paper's."""
+    from dataclasses import replace
+
+    from eval_mm import tasks
+
+    small = replace(tasks.get("refcoco_val"), num_samples=6)
+    monkeypatch.setitem(tasks.all_tasks(), "refcoco_val", small)
+    data = write_data(tmp_path, rows(6))
+    assert run(ScriptedModel(), ["refcoco_val"], data, out=tmp_path / "r").outcomes[0].result.complete
+    write_data(tmp_path, rows(7))
+    assert not run(ScriptedModel(), ["refcoco_val"], data, out=tmp_path / "r").outcomes[0].result.complete
+
+
+def test_everything_is_checked_before_the_model_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bad row in the last task must not be found after hours on the first."""
+    monkeypatch.setattr("eval_mm.models.load", lambda *_: pytest.fail("the model was loaded"))
+    data = write_data(tmp_path, rows(3))
+    write_data(tmp_path, ["{"], task="refcoco_testB")
+    with pytest.raises(UserError, match=r"refcoco_testB\.jsonl:1"):
+        run("demo", ["refcoco_val,refcoco_testB"], data, out=tmp_path / "run")
+    with pytest.raises(UserError, match="unknown protocol 'instrukt': did you mean instruct"):
+        run("demo", ["refcoco_val"], data, out=tmp_path / "run", protocol="instrukt")
+
+
+def test_the_manifest_says_what_was_run(data: Path, tmp_path: Path) -> None:
+    """Who, what, where, with which versions: enough to repeat the run and to score it elsewhere."""
+    run(ScriptedModel(), ["refcoco_val"], data, out=tmp_path / "run", selection=Selection(sample=3, seed=5))
+    manifest = json.loads((tmp_path / "run/manifest.json").read_text())
+    entry = manifest["tasks"]["refcoco_val"]
+    assert entry["selection"] == {"limit": None, "sample": 3, "seed": 5}
+    assert entry["model"]["fingerprint"] == "f1"
+    assert (entry["protocol"], entry["data"]) == ("qwen-vl", str(data.resolve()))
+    assert entry["seconds"] >= 0
+    (record,) = manifest["runs"]
+    assert {"started", "finished", "packages", "python", "machine", "device", "dtype"} <= record.keys()
+
+
+def test_a_demo_model_marks_its_results(data: Path, tmp_path: Path) -> None:
+    """A demo model on real rows is no measurement either."""
+    model = ScriptedModel()
+    model.info = ModelInfo("demo", "f", protocol="qwen-vl", demo=True)
+    assert eval_mm.evaluate(model, "refcoco_val", data, out=tmp_path / "run")[0].demo

@@ -1,0 +1,165 @@
+"""Scoring without a model: run folders and files of answers."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import eval_mm
+from eval_mm.data import Selection
+from eval_mm.errors import UserError
+from eval_mm.run import run
+from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, rows, write_data
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_data(tmp_path / "data", rows(6))
+
+
+@pytest.fixture
+def out(tmp_path: Path, data: Path) -> Path:
+    """A finished run whose answers are boxes in a form that only protocol `instruct` reads."""
+    answers = {"s0": "[100, 200, 500, 600]"}
+    model = ScriptedModel(lambda request: answers.get(request.id, BOX_ANSWER))
+    run(model, ["refcoco_val"], data, out=tmp_path / "run")
+    return tmp_path / "run"
+
+
+def test_scoring_again_changes_nothing(out: Path) -> None:
+    """Score RUN gives the very bytes of the run."""
+    before = (out / "refcoco_val/result.json").read_bytes()
+    (result,) = eval_mm.score(out)
+    assert (out / "refcoco_val/result.json").read_bytes() == before
+    assert result.num_unparsed == 1
+
+
+def test_another_scorer_is_written_beside(out: Path) -> None:
+    """The number under another protocol never overwrites the run's own, and says which prompt was used."""
+    before = (out / "refcoco_val/result.json").read_bytes()
+    (result,) = eval_mm.score(out, protocol="instruct")
+    assert (result.prompt_protocol, result.score_protocol, result.num_unparsed) == ("qwen-vl", "instruct", 0)
+    assert result.metrics["accuracy@0.5"].value == 100
+    assert (out / "refcoco_val/result.json").read_bytes() == before
+    stored = json.loads((out / "refcoco_val/result.instruct.json").read_text())
+    assert eval_mm.Result.from_json(stored) == result
+    assert (out / "refcoco_val/scores.instruct.jsonl").exists()
+
+
+def test_a_missing_answer_is_an_error_unless_subset(out: Path) -> None:
+    """A lost line must never become a smaller denominator by itself."""
+    journal = out / "refcoco_val/predictions.rank0.jsonl"
+    journal.write_text("".join(journal.read_text().splitlines(keepends=True)[1:]))
+    with pytest.raises(UserError, match=r"1 of 6 samples have no answer \(first: 's0'\)"):
+        eval_mm.score(out)
+    (result,) = eval_mm.score(out, subset=True)
+    assert (result.num_samples, result.complete, result.config["subset"]) == (5, False, True)
+
+
+def test_answers_to_another_question_are_no_answers(out: Path, data: Path, tmp_path: Path) -> None:
+    """A run that stopped half-way under a new protocol must not mix in the old protocol's answers."""
+
+    class Stopping(ScriptedModel):
+        def answer_once(self, request: object) -> str:
+            if len(self.asked) == 3:
+                raise KeyboardInterrupt
+            return BOX_ANSWER
+
+    model = Stopping()
+    model.answer = model.answer_once
+    with pytest.raises(KeyboardInterrupt):
+        run(model, ["refcoco_val"], data, out=out, protocol="instruct")
+    with pytest.raises(UserError, match="4 of 6 samples have no answer"):
+        eval_mm.score(out)
+
+
+def test_changed_data_is_refused(out: Path, data: Path) -> None:
+    """Old answers against new rows would be a number of nothing."""
+    write_data(data, rows(5))
+    with pytest.raises(UserError, match="not the file of the run"):
+        eval_mm.score(out)
+
+
+def test_the_data_may_have_moved(out: Path, data: Path, tmp_path: Path) -> None:
+    """--data names the new place; pictures are not needed."""
+    moved = tmp_path / "moved"
+    data.rename(moved)
+    for picture in (moved / "pictures").iterdir():
+        picture.unlink()
+    with pytest.raises(UserError, match="no such folder"):
+        eval_mm.score(out)
+    assert eval_mm.score(out, data=moved)[0].num_samples == 6
+
+
+def test_a_task_the_run_does_not_have(out: Path) -> None:
+    """The tasks it has are listed."""
+    with pytest.raises(UserError, match="has no task refcoco_testA; it has refcoco_val"):
+        eval_mm.score(out, task="refcoco_testA")
+
+
+def test_a_run_of_some_rows_is_scored_on_those(data: Path, tmp_path: Path) -> None:
+    """The manifest remembers the selection."""
+    run(ScriptedModel(), ["refcoco_val"], data, out=tmp_path / "r", selection=Selection(sample=2, seed=3))
+    assert eval_mm.score(tmp_path / "r")[0].num_samples == 2
+
+
+def test_a_file_of_answers(data: Path, tmp_path: Path) -> None:
+    """A file gives a result too, labelled by its name, and written only where asked."""
+    path = tmp_path / "theirs.json"
+    path.write_text(json.dumps({f"s{index}": BOX_ANSWER for index in range(6)}))
+    (result,) = eval_mm.score(task="refcoco_val", predictions=path, data=data, out=tmp_path / "scored")
+    assert (result.model, result.prompt_protocol, result.score_protocol) == (
+        "theirs.json",
+        "unknown",
+        "qwen-vl",
+    )
+    assert result.metrics["accuracy@0.5"].value == 100
+    stored = json.loads((tmp_path / "scored/refcoco_val/result.json").read_text())
+    assert eval_mm.Result.from_json(stored) == result
+    (result,) = eval_mm.score(task="refcoco_val", predictions=path, data=data, box_scale="fraction")
+    assert result.metrics["accuracy@0.5"].value == 0
+    assert result.config["box_scale"] == "fraction"
+
+
+def test_a_file_never_overwrites_a_run(out: Path, data: Path, tmp_path: Path) -> None:
+    """A result of foreign answers inside a run folder would look like the run's own."""
+    path = tmp_path / "theirs.json"
+    path.write_text(json.dumps({f"s{index}": BOX_ANSWER for index in range(6)}))
+    with pytest.raises(UserError, match="holds a run"):
+        eval_mm.score(task="refcoco_val", predictions=path, data=data, out=out)
+
+
+def test_a_file_that_lacks_answers(data: Path, tmp_path: Path) -> None:
+    """Missing ids are named; --subset scores the rest and says so."""
+    path = tmp_path / "part.json"
+    path.write_text(json.dumps({"s3": BOX_ANSWER}))
+    with pytest.raises(UserError, match="5 of 6 samples have no answer"):
+        eval_mm.score(task="refcoco_val", predictions=path, data=data)
+    (result,) = eval_mm.score(task="refcoco_val", predictions=path, data=data, subset=True)
+    assert (result.num_samples, result.complete) == (1, False)
+
+
+@pytest.mark.parametrize("wrong", [{}, {"run": "r", "predictions": "p"}, {"predictions": "p"}])
+def test_what_to_score_must_be_clear(wrong: dict[str, str]) -> None:
+    """Neither, both, or a file without its task: one line each."""
+    with pytest.raises(UserError):
+        eval_mm.score(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_file_belongs_to_one_task(tmp_path: Path) -> None:
+    """A family is not one task."""
+    with pytest.raises(UserError, match="exactly one task, got 3"):
+        eval_mm.score(task="refcoco", predictions=tmp_path / "x.json")
+
+
+def test_scoring_never_loads_torch(out: Path) -> None:
+    """The scoring path must run, fast, where no model can."""
+    code = (
+        "import sys, eval_mm.cli; eval_mm.cli.main(sys.argv[1:]); "
+        "print(sorted({'torch', 'PIL', 'transformers', 'pandas', 'tqdm'} & set(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, "score", str(out)]
+    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert shown.splitlines()[-1] == "[]"

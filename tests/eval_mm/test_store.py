@@ -1,0 +1,138 @@
+"""The run folder: keys, the journal, whole files."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from eval_mm.data import Selection
+from eval_mm.errors import DataError, UserError
+from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Request
+from eval_mm.store import Journal, Keys, RunFolder, TaskEntry, asked_key, read_answers, read_json, write_text
+
+REQUEST = Request("1", (Image("a.png"), Mark("<ref>"), "a cat", Mark("</ref>")), max_new_tokens=28)
+VARIANTS = {
+    "text": replace(REQUEST, prompt=(Image("a.png"), Mark("<ref>"), "a dog", Mark("</ref>"))),
+    "a mark as text": replace(REQUEST, prompt=(Image("a.png"), "<ref>", "a cat", Mark("</ref>"))),
+    "text cut elsewhere": replace(
+        REQUEST, prompt=(Image("a.png"), Mark("<ref>"), "a c", "at", Mark("</ref>"))
+    ),
+    "picture elsewhere": replace(REQUEST, prompt=(Mark("<ref>"), "a cat", Mark("</ref>"), Image("a.png"))),
+    "limit": replace(REQUEST, max_new_tokens=29),
+    "minimum": replace(REQUEST, min_new_tokens=1),
+    "chat": replace(REQUEST, chat=True),
+    "choices": replace(REQUEST, choices=(" A", " B")),
+    "stop": replace(REQUEST, stop=("\n",)),
+}
+
+
+@pytest.mark.parametrize("change", VARIANTS)
+def test_any_change_of_the_question_changes_the_key(change: str) -> None:
+    """A stale answer to another prompt or limit must never be reused."""
+    assert asked_key(VARIANTS[change], "f") != asked_key(REQUEST, "f")
+
+
+def test_the_key_knows_model_and_picture_but_not_path_and_id(tmp_path: Path) -> None:
+    """Another checkpoint or picture is another question; a moved folder is the same one."""
+    for name, content in {"a": b"1", "b": b"1", "c": b"2"}.items():
+        (tmp_path / name).write_bytes(content)
+
+    def key(name: str, fingerprint: str = "f", sample: str = "1") -> str:
+        return Keys(fingerprint).of(replace(REQUEST, id=sample, prompt=(Image(str(tmp_path / name)), "x")))
+
+    assert key("a") == key("b") == key("a", sample="2")
+    assert len({key("a"), key("c"), key("a", "g"), key("missing")}) == 4
+
+
+def test_a_torn_last_line_is_dropped_and_the_next_starts_clean(tmp_path: Path) -> None:
+    """A kill in mid-write leaves half a line; appending to it would spoil the next answer as well."""
+    with Journal(tmp_path) as journal:
+        journal.append(Prediction("1", "one"))
+        journal.append(Prediction("2", "two\u2028\n"))
+    file = journal.path
+    whole = file.read_bytes()
+    file.write_bytes(whole + b'{"id": "3", "te')
+    assert set(read_answers(tmp_path)) == {"1", "2"}
+    with Journal(tmp_path) as journal:
+        assert set(journal.answers) == {"1", "2"}
+        journal.append(Prediction("3", "three"))
+    assert read_answers(tmp_path)["3"].text == "three"
+    assert read_answers(tmp_path)["2"].text == "two\u2028\n"
+    assert len(file.read_bytes().splitlines()) == 3 == len(whole.split(b"\n"))
+
+
+def test_a_file_that_is_one_torn_line(tmp_path: Path) -> None:
+    """The very first write may be the torn one, and longer than the block read from the end."""
+    (tmp_path / "predictions.rank0.jsonl").write_bytes(b'{"id": "' + b"x" * 200_000)
+    with Journal(tmp_path) as journal:
+        journal.append(Prediction("1", "one"))
+    assert set(read_answers(tmp_path)) == {"1"}
+
+
+def test_spoilt_lines_are_asked_again(tmp_path: Path) -> None:
+    """A power cut may leave zero bytes or half a record in the middle: no answer, and no crash."""
+    with Journal(tmp_path) as journal:
+        journal.append(Prediction("1", "one"))
+    with journal.path.open("ab") as file:
+        file.write(b'\0\0\0\n[]\n{}\n"x"\n' + b'{"id": "9"}\n')
+    with Journal(tmp_path) as journal:
+        journal.append(Prediction("2", "two", choice_logprobs=(-1.5, -2.0)))
+    answers = read_answers(tmp_path)
+    assert set(answers) == {"1", "2"}
+    assert answers["2"].choice_logprobs == (-1.5, -2.0)
+
+
+def test_the_newest_answer_counts(tmp_path: Path) -> None:
+    """An error that was asked again is replaced by its answer."""
+    with Journal(tmp_path) as journal:
+        journal.append(Prediction("1", error="gone"))
+        journal.append(Prediction("1", "here"))
+    assert read_answers(tmp_path)["1"].text == "here"
+
+
+def test_files_are_whole_or_absent(tmp_path: Path) -> None:
+    """A failed write leaves the old file and no litter."""
+    file = tmp_path / "result.json"
+    write_text(file, "old")
+    with pytest.raises(UnicodeEncodeError):
+        write_text(file, "new \ud800")
+    assert file.read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_a_folder_that_is_no_run(tmp_path: Path) -> None:
+    """One line that says what to name instead."""
+    with pytest.raises(UserError, match="no run folder"):
+        RunFolder.open(tmp_path)
+    with pytest.raises(UserError, match="no run folder"):
+        RunFolder.open(tmp_path / "absent")
+    for text in ("{", "[]", '{"tasks": 3}'):
+        (tmp_path / "manifest.json").write_text(text)
+        with pytest.raises(DataError, match=r"manifest\.json"):
+            RunFolder.open(tmp_path)
+
+
+def test_an_out_folder_that_cannot_be(tmp_path: Path) -> None:
+    """A file in the way is said before a model is loaded."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot write there"):
+        RunFolder.create(tmp_path / "file" / "run")
+
+
+def test_a_task_entry_survives_the_manifest() -> None:
+    """What is needed to score again comes back as it was; another shape is a clear error."""
+    entry = TaskEntry(
+        "demo", "abc", Selection(sample=3, seed=4), "qwen-vl", 1, ModelInfo("m", demo=True), 1.5
+    )
+    stored = json.loads(json.dumps(entry.to_json()))
+    assert TaskEntry.from_json(stored, Path("run")) == entry
+    for broken in ({}, {**stored, "model": {"x": 1}}, {**stored, "extra": 1}, None):
+        with pytest.raises(DataError, match=r"manifest\.json"):
+            TaskEntry.from_json(broken, Path("run"))
+
+
+def test_read_json_complains_in_one_line(tmp_path: Path) -> None:
+    """A missing file is an error of the user, not a traceback."""
+    with pytest.raises(UserError, match="cannot be read"):
+        read_json(tmp_path / "absent.json")
