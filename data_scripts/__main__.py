@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NoReturn, Protocol
 
 from data_scripts import refcoco
 from data_scripts.check import Checked
@@ -47,6 +47,12 @@ class CheckVerb(Protocol):
 
 BENCHMARKS: dict[str, Benchmark] = {"refcoco": refcoco}
 
+EXAMPLES = """\
+examples:
+  python -m data_scripts prepare refcoco --raw downloads --out data --images /datasets/coco/train2014
+  python -m data_scripts check refcoco --data data
+  python -m data_scripts demo --out demo"""
+
 PREPARE = """\
 Reads the files a benchmark's authors publish, checks every row, and writes one JSONL file per split
 under the data root. Nothing is written unless everything is right. Each benchmark tells which files
@@ -63,13 +69,26 @@ to exactly one of them, as eight splits laid out like RefCOCO, RefCOCO+ and RefC
 the same data."""
 
 
+class Parser(argparse.ArgumentParser):
+    """argparse that says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with exit code 2."""
+        self.exit(2, f"error: {message} ({self.prog} --help explains)\n")
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; what the user can mend is said in one line."""
     args = _parser().parse_args(argv)
     try:
-        return _run(args)
+        code = _run(args)
+        sys.stdout.flush()
+        return code
     except UserError as error:
         return _fail(str(error))
+    except BrokenPipeError:  # `... | head` closed our output
+        sys.stderr.close()
+        return 0
     except OSError as error:  # a full disk, a folder one may not write: theirs to mend as well
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except KeyboardInterrupt:
@@ -92,25 +111,16 @@ def _run(args: argparse.Namespace) -> int:
     return checked.exit_code
 
 
-def _parser() -> argparse.ArgumentParser:
-    raw_text = argparse.RawDescriptionHelpFormatter
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         prog="python -m data_scripts",
-        formatter_class=raw_text,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Turns published annotations into the rows that eval_mm reads, and checks them.",
-        epilog="example:\n  python -m data_scripts prepare refcoco --raw downloads --out data --images "
-        "/datasets/coco/train2014\n  python -m data_scripts check refcoco --data data",
+        epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="prepare | check | demo")
 
-    prepare = verbs.add_parser(
-        "prepare", help="official files -> rows", description=PREPARE, formatter_class=raw_text
-    )
-    names = prepare.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
-    for name, benchmark in BENCHMARKS.items():
-        one = names.add_parser(
-            name, help=benchmark.SUMMARY, description=benchmark.HELP, formatter_class=raw_text
-        )
+    for one in _benchmarks(_verb(verbs, "prepare", "official files -> rows", PREPARE)):
         one.add_argument(
             "--raw", type=Path, required=True, metavar="DIR", help="folder of the official files"
         )
@@ -129,12 +139,7 @@ def _parser() -> argparse.ArgumentParser:
             help="prepare what is there, though splits are missing or counts are not the published ones",
         )
 
-    check = verbs.add_parser(
-        "check", help="are rows and pictures fit for a run?", description=CHECK, formatter_class=raw_text
-    )
-    names = check.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
-    for name, benchmark in BENCHMARKS.items():
-        one = names.add_parser(name, help=benchmark.SUMMARY, description=CHECK, formatter_class=raw_text)
+    for one in _benchmarks(_verb(verbs, "check", "are rows and pictures fit for a run?", CHECK)):
         one.add_argument(
             "--data", default="data", metavar="DIR", help="data root, or 'demo' for the bundled data (data)"
         )
@@ -144,14 +149,23 @@ def _parser() -> argparse.ArgumentParser:
             help="missing splits and other counts than the published ones are not errors",
         )
 
-    demo = verbs.add_parser(
-        "demo", help="draw the bundled demo data", description=DEMO, formatter_class=raw_text
-    )
+    demo = _verb(verbs, "demo", "draw the bundled demo data", DEMO)
     demo.add_argument("--out", type=Path, required=True, metavar="DIR", help="data root to write to")
     demo.add_argument(
         "--seed", type=int, default=0, help="0 to 999; the bundled data has 0, the default", metavar="S"
     )
     return parser
+
+
+def _verb(parsers: "argparse._SubParsersAction[Parser]", name: str, summary: str, description: str) -> Parser:
+    formatter = argparse.RawDescriptionHelpFormatter
+    return parsers.add_parser(name, help=summary, description=description, formatter_class=formatter)
+
+
+def _benchmarks(verb: Parser) -> list[Parser]:
+    """A parser per benchmark below a verb."""
+    names = verb.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
+    return [_verb(names, name, module.SUMMARY, module.HELP) for name, module in BENCHMARKS.items()]
 
 
 def _fail(message: str) -> int:
