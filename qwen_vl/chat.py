@@ -12,9 +12,14 @@ assertion).
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from qwen_vl.prompt import ImagePart, Special, TokenPrompt, build_prompt
 from qwen_vl.tokenizer import ENDOFTEXT, IMAGE_TOKENS, Tokenizer, spans
 
 ELEMENTS = ("image", "ref", "box", "quad")  # elements of the list form that are a pair of tags in the text
+
+
+SYSTEM = "You are a helpful assistant."
+"""The published default system text."""
 
 
 class RefBox(NamedTuple):
@@ -73,6 +78,25 @@ def boxes_with_refs(tokenizer: Tokenizer, text: str) -> list[RefBox]:
             boxes.append(RefBox(_parse_box(element["box"]), None if ref is None else ref.strip()))
         before = element
     return boxes
+
+
+def chat_turn(
+    tokenizer: Tokenizer, parts: Iterable[str | Special | ImagePart], system: str = SYSTEM
+) -> TokenPrompt:
+    """The prompt of a conversation's first turn in ChatML, up to where the assistant speaks.
+
+    As published, role, system text and message are encoded apart from each other and from the line ends.
+    """
+    start, end = tokenizer.special_id("<|im_start|>"), tokenizer.special_id("<|im_end|>")
+    newline = tokenizer.encode_text("\n")
+    message = build_prompt(tokenizer, parts)
+
+    def opening(role: str) -> list[int]:
+        return [start, *tokenizer.encode_text(role), *newline]
+
+    ids = [*opening("system"), *tokenizer.encode_text(system), end, *newline]
+    ids += [*opening("user"), *message.ids, end, *newline, *opening("assistant")]
+    return TokenPrompt(tuple(ids), message.images)
 
 
 def _box_text(box: Sequence[float]) -> str:

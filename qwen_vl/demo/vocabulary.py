@@ -34,7 +34,7 @@ QUESTIONS = (
 SENTENCES = (
     "A dog is sitting under the table, looking at the cat. A man and a woman are standing by the door.",
     "What is written on the sign? What number is on the shirt? Who is holding the book? Where is the car?",
-    "This chart shows the total for each year. What is the difference between the first and the second value?",
+    "This chart shows the total for each year. What is the difference of the first and the second value?",
     "Please answer with one word. Can you find the person in the photo? Yes, it is true. No, it is not.",
 )
 

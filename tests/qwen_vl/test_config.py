@@ -1,7 +1,6 @@
 """config.json: the official file is read unchanged, and what the model cannot do is refused by name."""
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +67,7 @@ def test_refused(values: dict[str, Any], field: str, value: Any, allowed: str) -
 def test_output_dim_must_hold_whole_resampler_heads(values: dict[str, Any]) -> None:
     """output_dim // 128 heads of another width than 128 would be a silent change of the scale."""
     values["hidden_size"] = values["visual"]["output_dim"] = 192
-    with pytest.raises(CheckpointError, match="visual.output_dim is 192; must be a multiple of 128"):
+    with pytest.raises(CheckpointError, match=r"visual\.output_dim is 192; must be a multiple of 128"):
         QwenVLConfig.from_dict(values)
 
 
@@ -77,8 +76,9 @@ def test_missing_field(values: dict[str, Any], field: str) -> None:
     """A KeyError would not say which file to look at."""
     group, name = (values["visual"], field[7:]) if "." in field else (values, field)
     del group[name]
-    with pytest.raises(CheckpointError, match=rf"^config: field {re.escape(field)} is missing$"):
+    with pytest.raises(CheckpointError) as caught:
         QwenVLConfig.from_dict(values)
+    assert str(caught.value) == f"config: field {field} is missing"
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", '{"visual": 3}', "\xff"])

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qwen_vl.chat import boxes_with_refs, from_list_format, to_list_format
@@ -96,18 +96,21 @@ def test_left_padded_batch(recorded: dict[str, Any], tokenizer: Tokenizer) -> No
     assert ids_BT.where(keep_BT, tokenizer.eod_id).tolist() == batch["ids"]
 
 
+@settings(deadline=None)
 @given(st.text() | st.lists(st.sampled_from([*SPECIAL_TOKENS, "a", " ", "\n", "<", "|>"])).map("".join))
 def test_text_is_never_structure(text: str) -> None:
     """A question that holds <img> or <|im_end|> must not open an image or end the turn."""
     assert all(i < DEMO.n_ranks for i in DEMO.encode_text(text))
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_demo_vocabulary_round_trip(text: str) -> None:
     """The bundled vocabulary can say anything, up to normalisation."""
     assert DEMO.decode_answer(DEMO.encode_text(text)) == unicodedata.normalize("NFC", text)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, DEMO.n_vocab + 30)))
 def test_any_answer_can_be_decoded(ids: list[int]) -> None:
     """A model may emit <img> without end, half a character or a padding row; that must not end a run."""
