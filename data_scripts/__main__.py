@@ -4,12 +4,12 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn, Protocol
+from typing import Protocol
 
 from data_scripts import refcoco
 from data_scripts.check import Checked
 from data_scripts.prepare import Options
-from eval_mm.errors import UserError
+from eval_mm.console import Parser, guarded
 
 
 class Benchmark(Protocol):
@@ -69,31 +69,10 @@ to exactly one of them, as eight splits laid out like RefCOCO, RefCOCO+ and RefC
 the same data."""
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse that says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the program with exit code 2."""
-        self.exit(2, f"error: {message} ({self.prog} --help explains)\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; what the user can mend is said in one line."""
     args = _parser().parse_args(argv)
-    try:
-        code = _run(args)
-        sys.stdout.flush()
-        return code
-    except UserError as error:
-        return _fail(str(error))
-    except BrokenPipeError:  # `... | head` closed our output
-        sys.stderr.close()
-        return 0
-    except OSError as error:  # a full disk, a folder one may not write: theirs to mend as well
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+    return guarded(lambda: _run(args), "nothing was left half-written")
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -114,7 +93,6 @@ def _run(args: argparse.Namespace) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m data_scripts",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Turns published annotations into the rows that eval_mm reads, and checks them.",
         epilog=EXAMPLES,
     )
@@ -158,19 +136,13 @@ def _parser() -> Parser:
 
 
 def _verb(parsers: "argparse._SubParsersAction[Parser]", name: str, summary: str, description: str) -> Parser:
-    formatter = argparse.RawDescriptionHelpFormatter
-    return parsers.add_parser(name, help=summary, description=description, formatter_class=formatter)
+    return parsers.add_parser(name, help=summary, description=description)
 
 
 def _benchmarks(verb: Parser) -> list[Parser]:
     """A parser per benchmark below a verb."""
     names = verb.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
     return [_verb(names, name, module.SUMMARY, module.HELP) for name, module in BENCHMARKS.items()]
-
-
-def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from data_scripts import pictures, text
+from data_scripts import pictures
+from eval_mm.console import align, count
 from eval_mm.data import DataRoot, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.schema import Sample, Task
@@ -51,7 +52,7 @@ class Checked:
     def text(self) -> str:
         """A table of the splits, then the first problems of each."""
         header = ("split", "rows", "published", "pictures", "missing", "wrong", "bad rows", "verdict")
-        lines = [text.table(header, [_cells(split) for split in self.splits])]
+        lines = [align([header, *map(_cells, self.splits)])]
         for split in self.splits:
             lines += split.problems[:SHOWN]
             if len(split.problems) > SHOWN:
@@ -153,9 +154,9 @@ def _cells(split: Split) -> tuple[str, ...]:
     numbers = (len(split.missing), len(split.wrong), len(split.bad_rows))
     return (
         split.task.name,
-        text.count(split.rows),
-        text.count(split.published),
-        text.count(split.pictures),
-        *(text.count(number) for number in numbers),
+        count(split.rows),
+        count(split.published),
+        count(split.pictures),
+        *(count(number) for number in numbers),
         verdict,
     )

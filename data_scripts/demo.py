@@ -9,9 +9,10 @@ import random
 from pathlib import Path
 from typing import Any
 
-from data_scripts import files, text
 from data_scripts.phrases import expressions
 from data_scripts.scenes import Scene, draw, scene
+from eval_mm import files
+from eval_mm.console import align, count
 from eval_mm.errors import UserError
 from eval_mm.tasks.refcoco import TASKS
 
@@ -35,9 +36,11 @@ def write(out: Path, seed: int) -> None:
     contents = {out / name: _png(picture) for name, picture in scenes(seed).items()}
     files.write_all(contents | {out / path: files.jsonl(split) for path, split in splits.items()})
     print(
-        text.table(
-            ("split", "rows", "pictures"),
-            [(path, text.count(len(split)), text.count(PICTURES)) for path, split in splits.items()],
+        align(
+            [
+                ("split", "rows", "pictures"),
+                *((path, count(len(split)), count(PICTURES)) for path, split in splits.items()),
+            ]
         )
     )
     print(f"{len(contents)} pictures, {sum(map(len, contents.values())) / 1000:.0f} kB, under {out}")

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from data_scripts import files, pictures, source, text
+from data_scripts import pictures, source
+from eval_mm import files
+from eval_mm.console import align, count
 from eval_mm.data import Row
 from eval_mm.errors import DataError, UserError
 from eval_mm.schema import Task
@@ -102,19 +104,15 @@ def _check_count(task: Task, path: Path, found: int, allow_partial: bool) -> Non
 def _summary(
     splits: Mapping[Task, Sequence[object]], needed: Mapping[Task, set[str]], present: set[str]
 ) -> str:
-    return text.table(
-        ("split", "rows", "published", "pictures needed", "pictures present"),
-        [
-            (
-                task.name,
-                text.count(len(rows)),
-                text.count(task.num_samples),
-                text.count(len(needed[task])),
-                text.count(len(needed[task] & present)),
-            )
-            for task, rows in splits.items()
-        ],
-    )
+    head = ("split", "rows", "published", "pictures needed", "pictures present")
+    lines = [
+        (
+            task.name,
+            *map(count, (len(rows), task.num_samples, len(needed[task]), len(needed[task] & present))),
+        )
+        for task, rows in splits.items()
+    ]
+    return align([head, *lines])
 
 
 def _warn(message: str) -> None:

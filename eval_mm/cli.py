@@ -7,12 +7,12 @@ Exit codes: 0 complete; 2 bad usage or bad input, said in one line; 3 finished w
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import NoReturn, get_args
+from typing import get_args
 
 from eval_mm import tasks
+from eval_mm.console import SAMPLE_ERRORS, Parser, align, count, guarded
 from eval_mm.data import DataRoot, Selection, find_root
-from eval_mm.errors import UserError
-from eval_mm.report.table import align, results_table
+from eval_mm.report.table import results_table
 from eval_mm.run import run
 from eval_mm.schema import BoxScale, Result
 from eval_mm.score import score
@@ -52,32 +52,12 @@ examples:
 }
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse that says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the program with exit code 2."""
-        self.exit(2, f"error: {message} ({self.prog} --help explains)\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     arguments = build_parser().parse_args(argv)
-    try:
-        code: int = arguments.command(arguments)
-        sys.stdout.flush()
-        return code
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print(
-            "\ninterrupted: what was answered is kept; the same command goes on from there", file=sys.stderr
-        )
-        return 130
-    except BrokenPipeError:  # `... | head` closed our output
-        sys.stderr.close()
-        return 0
+    return guarded(
+        lambda: arguments.command(arguments), "all answers so far are kept, the same command goes on"
+    )
 
 
 def build_parser() -> Parser:
@@ -86,7 +66,6 @@ def build_parser() -> Parser:
         prog="python -m eval_mm",
         description="Measures vision-language models on the published benchmarks.",
         epilog=EXAMPLES[""],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(_command(commands, "run", "ask a model and score its answers", _run))
@@ -101,7 +80,6 @@ def _command(commands: "argparse._SubParsersAction[Parser]", name: str, purpose:
         help=purpose,
         description=purpose[0].upper() + purpose[1:] + ".",
         epilog=EXAMPLES[name],
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=run)
     return parser
@@ -230,7 +208,7 @@ def _finish(results: Sequence[Result]) -> int:
             f"error says why, and running again asks only those",
             file=sys.stderr,
         )
-    return 3 if num_errors else 0
+    return SAMPLE_ERRORS if num_errors else 0
 
 
 def _list(arguments: argparse.Namespace) -> int:
@@ -245,7 +223,7 @@ def _list(arguments: argparse.Namespace) -> int:
         rows.append(
             (
                 task.name,
-                "unknown" if task.num_samples is None else f"{task.num_samples:,}",
+                count(task.num_samples),
                 ", ".join(protocol.name for protocol in task.protocols),
                 ", ".join(task.families),
                 prepared if (root.path / task.path).is_file() else "-",

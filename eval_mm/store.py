@@ -21,6 +21,7 @@ from typing import Any, TextIO
 
 from eval_mm.data import Selection
 from eval_mm.errors import DataError, UserError
+from eval_mm.files import jsonl, write_all, write_json
 from eval_mm.prompt import images_of, key_parts
 from eval_mm.schema import ModelInfo, Prediction, Request, Result
 
@@ -163,30 +164,13 @@ class RunFolder:
         own = result.prompt_protocol in (result.score_protocol, UNKNOWN_PROMPT)
         suffix = "" if own else f".{result.score_protocol}"
         folder = self.task_folder(result.task)
-        lines = "".join(json.dumps(score, ensure_ascii=False) + "\n" for score in scores)
-        write_text(folder / f"scores{suffix}.jsonl", lines)
+        write_all({folder / f"scores{suffix}.jsonl": jsonl(scores)})
         write_json(folder / f"result{suffix}.json", result.to_json())
 
 
 def read_answers(folder: Path) -> dict[str, Prediction]:
     """A task's stored answers by sample id, the newest of each; nothing is opened for writing."""
     return _read_journal(folder / "predictions.rank0.jsonl")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Writes the whole file or nothing: a temporary name in the same folder, then a rename."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file, indented, the whole file or nothing."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
     python benchmarks/startup/measure.py
 
-Prints a table and writes it to README.md beside this script. Every command runs once unmeasured, then five times
-in turn with the others, so that a busy moment of the machine hits all of them.
+Prints a table and writes it to README.md beside this script. Every command runs once unmeasured, then five
+times in turn with the others, so that a busy moment of the machine hits all of them.
 """
 
 import os
@@ -14,7 +14,7 @@ import sys
 import time
 from pathlib import Path
 
-from eval_mm.report.table import align
+from eval_mm.console import align
 
 REPEATS = 5
 COMMANDS = {

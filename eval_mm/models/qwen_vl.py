@@ -43,7 +43,7 @@ class QwenVLBackend:
             loaded = load(DEMO_FOLDER if spec == "demo" else spec, device, dtype)
             checkpoint = fingerprint(loaded.folder)
         except CheckpointError as error:
-            raise UserError(f"--model {error}") from error
+            raise UserError(str(error)) from error
         info = ModelInfo(
             name="demo" if spec == "demo" else spec if not Path(spec).is_dir() else Path(spec).resolve().name,
             fingerprint=f"{checkpoint}-{str(loaded.model.dtype).removeprefix('torch.')}",
@@ -85,9 +85,7 @@ class QwenVLBackend:
             max_new_tokens=request.max_new_tokens,
             stop_ids=self._stop_ids,
         )[0]
-        # As published, special tokens vanish from the text. They are left out before decoding, so that a
-        # model which writes half an <img> span gives a text and not an error.
-        text = tokenizer.decode([token for token in answer.ids if token < tokenizer.eod_id])
+        text = tokenizer.decode_answer(answer.ids)
         for stop in request.stop:
             text = text.partition(stop)[0]
         return Prediction(

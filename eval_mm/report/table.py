@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from eval_mm.console import align
 from eval_mm.report.published import REFERENCE_MODEL, reference_figures
 from eval_mm.schema import Result
 
@@ -24,21 +25,6 @@ def results_table(results: Sequence[Result], seconds: Sequence[float | None]) ->
     """One line per result: headline metric, error bar, counts, and the published figure of the split."""
     rows = [HEADER] + [_row(result, time) for result, time in zip(results, seconds, strict=True)]
     return align(rows, LEFT)
-
-
-def align(rows: Sequence[Sequence[str]], left: set[int]) -> str:
-    """Rows as aligned columns, a rule below the first; columns in `left` to the left, the others to the
-    right.
-    """
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
-    return "\n".join([lines[0], "-" * max(len(line) for line in lines), *lines[1:]])
 
 
 def _row(result: Result, seconds: float | None) -> tuple[str, ...]:

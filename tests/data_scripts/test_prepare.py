@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from data_scripts import files
+from eval_mm import files
 from eval_mm.data import DataRoot, load
 from eval_mm.tasks.refcoco import TASKS
 from tests.data_scripts.support import (

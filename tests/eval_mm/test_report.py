@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from eval_mm import tasks
+from eval_mm.console import align
 from eval_mm.report.published import reference_figures
-from eval_mm.report.table import align, results_table
+from eval_mm.report.table import results_table
 from eval_mm.schema import Metric, Result
 
 RESULT = Result(

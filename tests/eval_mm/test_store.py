@@ -8,8 +8,9 @@ import pytest
 
 from eval_mm.data import Selection
 from eval_mm.errors import DataError, UserError
+from eval_mm.files import write_text
 from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Request
-from eval_mm.store import Journal, Keys, RunFolder, TaskEntry, asked_key, read_answers, read_json, write_text
+from eval_mm.store import Journal, Keys, RunFolder, TaskEntry, asked_key, read_answers, read_json
 
 REQUEST = Request("1", (Image("a.png"), Mark("<ref>"), "a cat", Mark("</ref>")), max_new_tokens=28)
 VARIANTS = {

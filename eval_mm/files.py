@@ -1,4 +1,4 @@
-"""Writing canonical files: all of them or none, and never half of one."""
+"""Writing files: all of them or none, and never half of one."""
 
 import json
 import os
@@ -11,6 +11,16 @@ from typing import Any
 def jsonl(rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Rows as lines of UTF-8 JSON, keys in the order given."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes the whole file or nothing."""
+    write_all({path: text.encode()})
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file, indented, the whole file or nothing."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def write_all(contents: Mapping[Path, bytes]) -> None:

@@ -1,0 +1,62 @@
+"""What every command line of the project shares: one-line errors, exit codes, aligned tables."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence, Set
+from typing import NoReturn
+
+from eval_mm.errors import UserError
+
+BAD_INPUT, SAMPLE_ERRORS, INTERRUPTED = 2, 3, 130
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse that says what is wrong in one line and shows help texts as they are written."""
+
+    def __init__(self, **options: object):
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)  # type: ignore[arg-type]
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the program with exit code 2."""
+        self.exit(BAD_INPUT, f"error: {message} ({self.prog} --help explains)\n")
+
+
+def guarded(command: Callable[[], int], if_interrupted: str) -> int:
+    """Runs a command and returns its exit code; what the user can mend is said in one line."""
+    try:
+        code = command()
+        sys.stdout.flush()
+        return code
+    except UserError as error:
+        return _fail(str(error))
+    except BrokenPipeError:  # `... | head` closed our output
+        sys.stderr.close()
+        return 0
+    except OSError as error:  # a full disk, a folder one may not write: theirs to mend as well
+        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    except KeyboardInterrupt:
+        print(f"\ninterrupted: {if_interrupted}", file=sys.stderr)
+        return INTERRUPTED
+
+
+def align(rows: Sequence[Sequence[str]], left: Set[int] = frozenset({0})) -> str:
+    """Rows as aligned columns, a rule below the first; those in `left` to the left, others to the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = [
+        "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([lines[0], "-" * max(len(line) for line in lines), *lines[1:]])
+
+
+def count(number: int | None) -> str:
+    """A number with thousands separated; a dash for one we do not know."""
+    return "-" if number is None else f"{number:,}"
+
+
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return BAD_INPUT
