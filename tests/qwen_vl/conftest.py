@@ -24,6 +24,12 @@ SHARED = Path(__file__).parents[2].parent / "shared" / "reference"
 POS_EMBED = "transformer.visual.attn_pool.pos_embed"
 
 
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Matrices this small only wait for each other on several threads, for minutes where cores are busy."""
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="session")
 def reference() -> Path:
     """The folder of recorded reference outputs."""
