@@ -56,9 +56,8 @@ def to_list_format(tokenizer: Tokenizer, text: str) -> list[dict[str, str]]:
         tokenizer.special_id(tag): kind
         for tag, kind in zip(("<img>", *IMAGE_TOKENS[:6:2]), ELEMENTS, strict=True)
     }
-    closing = {
-        opening: opening + 1 for opening in kinds
-    }  # every closing tag follows its opening tag in the vocabulary
+    # Every closing tag follows its opening tag in the vocabulary.
+    closing = {opening: opening + 1 for opening in kinds}
     ids = tokenizer.encode_marked(text, (*IMAGE_TOKENS, ENDOFTEXT))
     elements = []
     for opening, part in spans(ids, closing):
