@@ -11,7 +11,7 @@ from tests.qwen_vl.test_prompt import without_paths
 
 
 def test_first_turn(cases: dict[str, Any], tokenizer: Tokenizer) -> None:
-    """One newline too few, or the role encoded together with it, asks the chat model in a form it never saw."""
+    """One newline too few, or the role encoded together with it, asks the model in a form it never saw."""
     case, image = cases["d_chat_first"], torch.zeros(3, 112, 112)
     before, after = case["query"].split("<img>images/a.png</img>")
     prompt = chat_turn(tokenizer, [before, ImagePart(image), after])
