@@ -77,7 +77,7 @@ def _asked(seed: int) -> list[tuple[str, Scene, list[tuple[tuple[int, int, int, 
         style = task.name.rsplit("_", 1)[0]
         for _ in range(PICTURES):
             asked: list[tuple[tuple[int, int, int, int], str]] = []
-            while len(asked) < LEAST:  # a lone pair of equal shapes has little to say about it
+            while len(asked) < LEAST:  # a lone shape may have little to say about it
                 picture = scene(next(numbers))
                 asked = _choose(picture, style)
             chosen.append((task.path, picture, asked))

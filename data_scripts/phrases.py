@@ -5,6 +5,7 @@
 is ambiguous even for a reader who takes "left" for "in the left half" where another takes it for "leftmost".
 """
 
+import random
 import re
 from collections.abc import Iterator, Sequence
 
@@ -37,9 +38,21 @@ def find(scene: Scene, text: str) -> tuple[Shape, ...]:
 
 def expressions(scene: Scene, shape: Shape, style: str) -> tuple[str, ...]:
     """Every expression of that style that means this shape and no other; empty where there is none."""
+    return tuple(text for text in _proposals(scene, shape, style) if find(scene, text) == (shape,))
+
+
+def pick(scene: Scene, shape: Shape, style: str, rng: random.Random) -> str | None:
+    """One of `expressions`, each as likely, without looking at all of them; None where there is none."""
+    proposals = _proposals(scene, shape, style)
+    rng.shuffle(proposals)
+    return next((text for text in proposals if find(scene, text) == (shape,)), None)
+
+
+def _proposals(scene: Scene, shape: Shape, style: str) -> list[str]:
+    """Texts of that style that are true of the shape, ambiguous ones among them."""
     assert style in STYLES, f"style {style}, expected one of {STYLES}"
-    proposals = {"refcoco": _refcoco, "refcoco+": _refcoco_plus, "refcocog": _refcocog}[style](scene, shape)
-    return tuple(text for text in dict.fromkeys(proposals) if find(scene, text) == (shape,))
+    propose = {"refcoco": _refcoco, "refcoco+": _refcoco_plus, "refcocog": _refcocog}[style]
+    return list(dict.fromkeys(propose(scene, shape)))
 
 
 def _alike(shapes: Sequence[Shape], words: Sequence[str]) -> tuple[Shape, ...]:
