@@ -1,6 +1,7 @@
-"""The command line: python -m data_scripts prepare | check | demo."""
+"""The command line: python -m data_scripts prepare | check | demo | demo-training."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,7 +52,8 @@ EXAMPLES = """\
 examples:
   python -m data_scripts prepare refcoco --raw downloads --out data --images /datasets/coco/train2014
   python -m data_scripts check refcoco --data data
-  python -m data_scripts demo --out demo"""
+  python -m data_scripts demo --out demo
+  python -m data_scripts demo-training --out training --scenes 40000 --seed 1"""
 
 PREPARE = """\
 Reads the files a benchmark's authors publish, checks every row, and writes one JSONL file per split
@@ -68,6 +70,11 @@ Draws the small demo benchmark that comes with the package: coloured shapes, and
 to exactly one of them, as eight splits laid out like RefCOCO, RefCOCO+ and RefCOCOg. The same seed gives
 the same data."""
 
+DEMO_TRAINING = """\
+Draws scenes that no evaluation uses, and writes questions with their answers as a conversations.json in
+Qwen-VL's fine-tuning form: boxes of expressions, short questions, captions, lettered choices, printed
+numbers and words. The same seed gives the same data, whatever the number of workers."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; what the user can mend is said in one line."""
@@ -80,6 +87,11 @@ def _run(args: argparse.Namespace) -> int:
         from data_scripts import demo  # pulls in numpy and Pillow, which --help need not wait for
 
         demo.write(args.out, args.seed)
+        return 0
+    if args.verb == "demo-training":
+        from data_scripts import training
+
+        training.write(args.out, args.scenes, args.seed, args.max_shapes, args.workers)
         return 0
     benchmark = BENCHMARKS[args.benchmark]
     if args.verb == "prepare":
@@ -96,7 +108,9 @@ def _parser() -> Parser:
         description="Turns published annotations into the rows that eval_mm reads, and checks them.",
         epilog=EXAMPLES,
     )
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="prepare | check | demo")
+    verbs = parser.add_subparsers(
+        dest="verb", required=True, metavar="prepare | check | demo | demo-training"
+    )
 
     for one in _benchmarks(_verb(verbs, "prepare", "official files -> rows", PREPARE)):
         one.add_argument(
@@ -131,6 +145,19 @@ def _parser() -> Parser:
     demo.add_argument("--out", type=Path, required=True, metavar="DIR", help="data root to write to")
     demo.add_argument(
         "--seed", type=int, default=0, help="0 to 999; the bundled data has 0, the default", metavar="S"
+    )
+
+    training = _verb(verbs, "demo-training", "draw conversations to train a small model on", DEMO_TRAINING)
+    training.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    training.add_argument("--scenes", type=int, required=True, metavar="N", help="how many pictures")
+    training.add_argument(
+        "--seed", type=int, default=0, metavar="S", help="another seed, other scenes; 0 or more (0)"
+    )
+    training.add_argument(
+        "--max-shapes", type=int, choices=(1, 2, 3), default=3, help="at most so many shapes in a scene (3)"
+    )
+    training.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, metavar="W", help="processes (one per core)"
     )
     return parser
 

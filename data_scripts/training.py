@@ -1,0 +1,146 @@
+"""Training conversations on disk: drawn pictures, and questions in Qwen-VL's own fine-tuning form.
+
+    DIR/pictures/000/000123.png    1,000 to a folder
+    DIR/conversations.json         [{"id": .., "conversations": [{"from": "user", "value": ..},
+                                                                 {"from": "assistant", "value": ..}]}, ..]
+
+A row has one question with its answer; its user value begins with `<img>` and the picture's path, relative to
+the folder of the JSON file. Rows of one picture stand together. The JSON file gets its name when all else is
+complete, so a folder that has it is whole.
+"""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tqdm import tqdm
+
+from data_scripts.conversations import Turn, asked, draw
+from data_scripts.scenes import FIRST_TRAINING_SEED
+from eval_mm.console import align, count
+from eval_mm.errors import UserError
+
+MOST_SCENES = 1_000_000
+"""Scenes of one training seed: --seed S draws from FIRST_TRAINING_SEED + S * MOST_SCENES upwards."""
+
+FOLDER = 1000
+"""Pictures in one folder."""
+
+PART = 100
+"""Scenes that a process is given at a time."""
+
+
+class Part(NamedTuple):
+    """Some consecutive scenes, written."""
+
+    scenes: int
+    kinds: tuple[str, ...]
+    rows: str
+    """JSON objects, separated by a comma and a line end."""
+
+
+def write(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> None:
+    """Draws the scenes and writes pictures and rows; the same files whatever the number of workers.
+
+    Raises:
+        UserError: a number is out of range, or `out` has a conversations.json already.
+    """
+    path = out / "conversations.json"
+    if not 1 <= scenes <= MOST_SCENES:
+        raise UserError(f"--scenes {scenes}: expected 1 to {MOST_SCENES}")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: expected 0 or more")
+    if workers < 1:
+        raise UserError(f"--workers {workers}: expected 1 or more")
+    if path.exists():
+        raise UserError(f"{path} is already there; remove it or name another --out")
+    for folder in range(-(-scenes // FOLDER)):
+        (out / f"pictures/{folder:03d}").mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    kinds: dict[str, int] = {}
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            separator = "[\n"
+            for part in _parts(out, scenes, seed, max_shapes, workers):
+                file.write(separator + part.rows)
+                separator = ",\n"
+                for kind in part.kinds:
+                    kinds[kind] = kinds.get(kind, 0) + 1
+            file.write("\n]\n")
+        temporary.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+    table = [("turns", "rows"), *((kind, count(number)) for kind, number in sorted(kinds.items()))]
+    print(align(table))
+    print(f"{count(scenes)} pictures, {count(sum(kinds.values()))} rows, under {out}")
+
+
+def picture_path(index: int) -> str:
+    """Where the picture of a scene lies, relative to the JSON file."""
+    return f"pictures/{index // FOLDER:03d}/{index:06d}.png"
+
+
+def scene_seed(seed: int, index: int) -> int:
+    """The seed of scene `index` of a training seed; never one of an evaluation."""
+    assert seed >= 0, f"training seed {seed}"
+    assert 0 <= index < MOST_SCENES, f"scene {index}"
+    return FIRST_TRAINING_SEED + seed * MOST_SCENES + index
+
+
+def rows(seed: int, index: int, turns: Sequence[Turn]) -> list[dict[str, Any]]:
+    """The rows of the turns about one scene."""
+    image = f"<img>{picture_path(index)}</img>"
+    return [
+        {
+            "id": f"{scene_seed(seed, index)}-{number}-{turn.kind}",
+            "conversations": [
+                {"from": "user", "value": image + turn.question},
+                {"from": "assistant", "value": turn.answer},
+            ],
+        }
+        for number, turn in enumerate(turns)
+    ]
+
+
+def _parts(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> Iterator[Part]:
+    """The parts in order, made by several processes, with a progress bar on stderr."""
+    spans = [range(start, min(start + PART, scenes)) for start in range(0, scenes, PART)]
+    work = partial(_write_part, out, seed, max_shapes)
+    with tqdm(total=scenes, desc="scenes", unit="scene", file=sys.stderr) as bar:
+        if workers == 1:
+            for part in map(work, spans):
+                bar.update(part.scenes)
+                yield part
+            return
+        # spawned, not forked: a forked process may inherit a lock that another thread held
+        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_leave_interrupts_to_parent)
+        try:
+            for part in pool.map(work, spans):
+                bar.update(part.scenes)
+                yield part
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _write_part(out: Path, seed: int, max_shapes: int, span: range) -> Part:
+    """Draws and writes the pictures of some scenes, and returns their rows."""
+    texts, kinds = [], []
+    for index in span:
+        shown, turns = asked(scene_seed(seed, index), max_shapes)
+        draw(shown).save(out / picture_path(index), "PNG", compress_level=1)
+        kinds += [turn.kind for turn in turns]
+        texts += [json.dumps(row, ensure_ascii=False) for row in rows(seed, index, turns)]
+    return Part(len(span), tuple(kinds), ",\n".join(texts))
+
+
+def _leave_interrupts_to_parent() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
