@@ -13,9 +13,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import suppress
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing, suppress
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -51,7 +53,7 @@ def write(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> N
     """Draws the scenes and writes pictures and rows; the same files whatever the number of workers.
 
     Raises:
-        UserError: a number is out of range, or `out` has a conversations.json already.
+        UserError: a number is out of range, `out` has a conversations.json already, or a process died.
     """
     path = out / "conversations.json"
     if not 1 <= scenes <= MOST_SCENES:
@@ -69,11 +71,12 @@ def write(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> N
     try:
         with temporary.open("w", encoding="utf-8") as file:
             separator = "[\n"
-            for part in _parts(out, scenes, seed, max_shapes, workers):
-                file.write(separator + part.rows)
-                separator = ",\n"
-                for kind in part.kinds:
-                    kinds[kind] = kinds.get(kind, 0) + 1
+            with closing(_parts(out, scenes, seed, max_shapes, workers)) as parts:
+                for part in parts:
+                    file.write(separator + part.rows)
+                    separator = ",\n"
+                    for kind in part.kinds:
+                        kinds[kind] = kinds.get(kind, 0) + 1
             file.write("\n]\n")
         temporary.replace(path)
     finally:
@@ -111,9 +114,9 @@ def rows(seed: int, index: int, turns: Sequence[Turn]) -> list[dict[str, Any]]:
     ]
 
 
-def _parts(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> Iterator[Part]:
+def _parts(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> Generator[Part, None, None]:
     """The parts in order, made by several processes, with a progress bar on stderr."""
-    spans = [range(start, min(start + PART, scenes)) for start in range(0, scenes, PART)]
+    spans = deque(range(start, min(start + PART, scenes)) for start in range(0, scenes, PART))
     work = partial(_write_part, out, seed, max_shapes)
     with tqdm(total=scenes, desc="scenes", unit="scene", file=sys.stderr) as bar:
         if workers == 1:
@@ -122,11 +125,24 @@ def _parts(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> 
                 yield part
             return
         # spawned, not forked: a forked process may inherit a lock that another thread held
-        pool = ProcessPoolExecutor(workers, get_context("spawn"), initializer=_leave_interrupts_to_parent)
+        pool = ProcessPoolExecutor(workers, get_context("spawn"))
         try:
-            for part in pool.map(work, spans):
+            handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # workers inherit it: Ctrl-C is ours alone
+            try:  # few at a time: a million scenes are ten thousand parts
+                first = [spans.popleft() for _ in range(min(len(spans), workers * 3))]
+                pending = deque(pool.submit(work, span) for span in first)
+            finally:
+                signal.signal(signal.SIGINT, handler)
+            while pending:
+                part = pending.popleft().result()
+                if spans:
+                    pending.append(pool.submit(work, spans.popleft()))
                 bar.update(part.scenes)
                 yield part
+        except BrokenProcessPool:
+            raise UserError(
+                "a drawing process was killed, perhaps for want of memory; try fewer --workers"
+            ) from None
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -140,7 +156,3 @@ def _write_part(out: Path, seed: int, max_shapes: int, span: range) -> Part:
         kinds += [turn.kind for turn in turns]
         texts += [json.dumps(row, ensure_ascii=False) for row in rows(seed, index, turns)]
     return Part(len(span), tuple(kinds), ",\n".join(texts))
-
-
-def _leave_interrupts_to_parent() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -24,7 +24,7 @@ def test_drawing_needs_no_torch() -> None:
     """Guards a data machine without torch: no module of the package may import it."""
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "import data_scripts.__main__, data_scripts.demo, data_scripts.pictures"
+        "import data_scripts.__main__, data_scripts.demo, data_scripts.pictures, data_scripts.training"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
@@ -40,7 +40,7 @@ def test_every_benchmark_explains_itself(verb: str, capsys: pytest.CaptureFixtur
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["prepare", "nosuch"], ["prepare", "refcoco"], ["check"], ["demo"]]
+    "arguments", [[], ["prepare", "nosuch"], ["prepare", "refcoco"], ["check"], ["demo"], ["demo-training"]]
 )
 def test_wrong_usage_is_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Guards argparse's habit of printing its usage over many lines before saying what is wrong."""
