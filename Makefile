@@ -17,7 +17,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	@touch $@
 
 demo: setup  ## RefCOCO on the bundled demo data with the bundled demo model
-	$(BIN)/python -m eval_mm run --task refcoco
+	$(BIN)/python -m eval_mm run --task refcoco --model demo --data demo
 
 test: setup  ## everything that guards correctness, under 6 minutes on 2 cores
 	$(BIN)/python -m pytest -q -m "not slow"

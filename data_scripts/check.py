@@ -5,11 +5,10 @@ Rows are read by the very function an evaluation reads them with, so what passes
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from data_scripts import pictures
 from eval_mm.console import align, count
-from eval_mm.data import DataRoot, find_root, load
+from eval_mm.data import DataRoot, Dataset, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.schema import Sample, Task
 
@@ -50,14 +49,14 @@ class Checked:
         return 3 if any(split.problems for split in self.splits) else 0
 
     def text(self) -> str:
-        """A table of the splits, then the first problems of each."""
+        """The first problems of each split, then a table of all."""
         header = ("split", "rows", "published", "pictures", "missing", "wrong", "bad rows", "verdict")
-        lines = [align([header, *map(_cells, self.splits)])]
+        lines: list[str] = []
         for split in self.splits:
             lines += split.problems[:SHOWN]
             if len(split.problems) > SHOWN:
                 lines.append(f"{split.task.name}: {len(split.problems) - SHOWN:,} more problems")
-        return "\n".join(lines)
+        return "\n".join([*lines, align([header, *map(_cells, self.splits)])])
 
 
 def check(
@@ -74,8 +73,7 @@ def check(
     differ; the bundled demo data has its own counts.
     """
     root = find_root(data)
-    samples: dict[str, list[Sample]] = {}
-    lines: dict[str, list[int]] = {}
+    datasets: dict[str, Dataset] = {}
     splits = [Split(task, published=None if root.demo else task.num_samples) for task in tasks]
     for split in splits:
         path = root.path / split.task.path
@@ -83,12 +81,11 @@ def check(
             split.skipped = True
             continue
         try:
-            samples[split.task.name] = load(split.task, root).samples
+            dataset = datasets[split.task.name] = load(split.task, root)
         except UserError as error:
             split.bad_rows.append(str(error))
             continue
-        rows = split.rows = len(samples[split.task.name])
-        lines[split.task.name] = _row_lines(path)
+        rows = split.rows = len(dataset.samples)
         if split.published not in (None, rows) and not allow_partial:
             split.bad_rows.append(f"{path}: {rows} rows, but the published split has {split.published}")
     if splits and all(split.skipped for split in splits):
@@ -97,12 +94,13 @@ def check(
         )
 
     opened = pictures.open_all(
-        root.path, (image.path for rows in samples.values() for row in rows for image in row.images)
+        root.path,
+        (image.path for found in datasets.values() for row in found.samples for image in row.images),
     )
     for split in splits:
-        name = split.task.name
-        if name in samples:
-            numbered = list(zip(lines[name], samples[name], strict=True))
+        found = datasets.get(split.task.name)
+        if found is not None:
+            numbered = list(zip(found.lines, found.samples, strict=True))
             _judge(split, root, numbered, opened, stated_size, row_problem)
     return Checked(splits)
 
@@ -140,11 +138,6 @@ def _judge(
                     )
                 )
     split.pictures = len({image for image, _ in seen})
-
-
-def _row_lines(path: Path) -> list[int]:
-    """The line number of every row, as `load` counts rows: blank lines are none."""
-    return [number for number, line in enumerate(path.read_bytes().split(b"\n"), 1) if line.strip()]
 
 
 def _cells(split: Split) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from data_scripts.phrases import expressions
 from data_scripts.scenes import Scene, draw, scene
 from eval_mm import files
 from eval_mm.console import align, count
+from eval_mm.data import DEMO_MARK, DEMO_ROOT
 from eval_mm.errors import UserError
 from eval_mm.tasks.refcoco import TASKS
 
@@ -34,6 +35,7 @@ def write(out: Path, seed: int) -> None:
         )
     splits = rows(seed)
     contents = {out / name: _png(picture) for name, picture in scenes(seed).items()}
+    contents[out / DEMO_MARK] = (DEMO_ROOT / DEMO_MARK).read_bytes()
     files.write_all(contents | {out / path: files.jsonl(split) for path, split in splits.items()})
     print(
         align(
@@ -43,7 +45,7 @@ def write(out: Path, seed: int) -> None:
             ]
         )
     )
-    print(f"{len(contents)} pictures, {sum(map(len, contents.values())) / 1000:.0f} kB, under {out}")
+    print(f"{len(contents) - 1} pictures, {sum(map(len, contents.values())) / 1000:.0f} kB, under {out}")
 
 
 def rows(seed: int) -> dict[str, list[dict[str, Any]]]:

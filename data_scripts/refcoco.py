@@ -91,7 +91,7 @@ def canonical(rows: Iterator[Row]) -> Iterator[dict[str, Any]]:
         yield {
             "id": source.claim(seen, row, "sent_id", _sent_id(row)) if has_ids else str(index),
             "image": f"{PICTURES}/{source.file_name(row, form.image)}",
-            "expression": row.identifier(form.expression),
+            "expression": row.text(form.expression),
             "box": list(box),
             "width": width,
             "height": height,

@@ -1,25 +1,22 @@
-"""Answers made elsewhere: reading the usual files and giving each sample its answer.
+"""Answers made elsewhere: reading the usual files. Which sample an answer belongs to is matching.py's.
 
 A file is a JSON list (of objects or of plain texts), a JSON object id -> text, or JSONL of objects; `.gz` is
-unpacked. Answers are matched by id, or by image where the file names pictures instead of questions, or by
-order.
+unpacked.
 """
 
 import gzip
 import json
-import re
 import zlib
-from collections import deque
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 from eval_mm.data import parse_row
 from eval_mm.errors import DataError, UserError
-from eval_mm.schema import Prediction, Sample
 
-ID_KEYS = ("id", "question_id", "questionId", "image_id", "image_name", "imgname", "index")
+ID_KEYS = ("id", "question_id", "questionId", "image_id", "image_name", "imgname", "index", "image")
+PICTURE_KEYS = ("image_id", "image_name", "imgname", "image")
+"""Keys that name a picture; where a file uses one, its ids are tried as pictures first."""
 TEXT_KEYS = ("text", "answer", "prediction", "predicted_answer", "caption", "response")
 
 
@@ -30,14 +27,7 @@ class Answer:
     id: str | None
     text: str
     place: str
-
-
-@dataclass(frozen=True, slots=True)
-class Matched:
-    """Answers by sample id, and how many of the file's answers belong to no sample."""
-
-    predictions: dict[str, Prediction]
-    num_unused: int
+    names_picture: bool = False
 
 
 def read_answers(path: Path, id_key: str | None = None, text_key: str | None = None) -> list[Answer]:
@@ -68,57 +58,6 @@ def read_answers(path: Path, id_key: str | None = None, text_key: str | None = N
     return answers
 
 
-def match(
-    answers: Sequence[Answer], samples: Sequence[Sample], path: Path, how: str, subset: bool
-) -> Matched:
-    """Gives each sample its answer.
-
-    `how` = "order": answer k belongs to sample k. `how` = "id": by sample id or, where the file's ids are not
-    those of samples, by picture (file name, its stem, or the number at the stem's end); answers that share a
-    picture go in file order to the samples that share it.
-
-    Raises:
-        DataError: an answer that belongs to no sample (without `subset`), or more answers than samples for
-        one id. UserError: samples without an answer (without `subset`), or by order a different number of
-        answers.
-    """
-    if how == "order":
-        if len(answers) != len(samples):
-            raise UserError(
-                f"{path}: {len(answers):,} answers for {len(samples):,} samples; --match order needs as many"
-            )
-        pairs = zip(samples, answers, strict=True)
-        return Matched({sample.id: Prediction(sample.id, answer.text) for sample, answer in pairs}, 0)
-    missing_id = next((answer for answer in answers if answer.id is None), None)
-    if missing_id is not None:
-        keys = ", ".join(ID_KEYS)
-        raise DataError(
-            path, f"{missing_id.place} has no id (keys: {keys}); give --id-key, or use --match order"
-        )
-    waiting = _choose_index(answers, samples)
-    predictions: dict[str, Prediction] = {}
-    num_unused = 0
-    for answer in answers:
-        queue = _find(answer.id or "", waiting)
-        if queue is None:
-            if not subset:
-                known = ", ".join(sample.id for sample in samples[:3])
-                raise DataError(
-                    path,
-                    f"{answer.place}: no sample has the id '{answer.id}' (ids are like {known}); "
-                    f"--subset scores what matches",
-                )
-            num_unused += 1
-        elif not queue:
-            raise DataError(path, f"{answer.place}: more answers than samples for the id '{answer.id}'")
-        else:
-            sample = queue.popleft()
-            predictions[sample.id] = Prediction(sample.id, answer.text)
-    if not predictions:
-        raise DataError(path, "no answer belongs to any sample of the task")
-    return Matched(predictions, num_unused)
-
-
 class _Reader:
     def __init__(self, path: Path, id_key: str | None, text_key: str | None):
         self.path = path
@@ -132,9 +71,11 @@ class _Reader:
                 self.row(parse_row(line.encode(), self.path, number).fields, f"line {number}")
                 for number, line in lines
             ]
+        if not lines:
+            raise DataError(self.path, "the file is empty")
         try:
-            whole = json.loads(text)
-        except ValueError as error:
+            whole = json.loads(text, object_pairs_hook=_without_repeats)
+        except (ValueError, RecursionError) as error:
             raise DataError(self.path, f"not valid JSON or JSONL: {error}") from None
         if isinstance(whole, list):
             return [self.row(item, f"item {number}") for number, item in enumerate(whole)]
@@ -155,61 +96,41 @@ class _Reader:
                 f"{place} has no answer: it has {', '.join(item) or 'no keys'}, wanted one of "
                 f"{', '.join(self.text_keys)}; name another with --text-key",
             )
-        answer_id = None if id_key is None else self.identifier(item[id_key], place, id_key)
-        return Answer(answer_id, self.text(item[text_key], place), place)
+        if id_key is None:
+            if len(self.id_keys) == 1:
+                raise DataError(self.path, f"{place} has no '{self.id_keys[0]}': it has {', '.join(item)}")
+            return Answer(None, self.text(item[text_key], place), place)
+        found = self.identifier(item[id_key], place, id_key)
+        return Answer(found, self.text(item[text_key], place), place, id_key in PICTURE_KEYS)
 
     def identifier(self, value: Any, place: str, key: str) -> str:
         if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):
             return str(value)
-        raise DataError(self.path, f"{place}: expected a string or a whole number, got {value!r}", field=key)
+        raise DataError(
+            self.path, f"{place}: expected '{key}' as text or a whole number, got {json.dumps(value):.40}"
+        )
 
     def text(self, value: Any, place: str) -> str:
-        if isinstance(value, str):
+        if isinstance(value, str) and not any("\ud800" <= char <= "\udfff" for char in value):
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
             return json.dumps(value)
-        raise DataError(self.path, f"{place}: expected the answer as a string, got {type(value).__name__}")
+        raise DataError(self.path, f"{place}: expected the answer as text, got {json.dumps(value):.40}")
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that stands twice Python would keep the last without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key '{repeated}' stands twice in one object")
+    return found
 
 
 def _is_json(text: str) -> bool:
     try:
         json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
     return True
-
-
-def _choose_index(answers: Sequence[Answer], samples: Sequence[Sample]) -> dict[str, deque[Sample]]:
-    """Samples waiting for an answer by id, or by picture where that fits more of the answers."""
-    by_id = {sample.id: deque([sample]) for sample in samples}
-    if all(answer.id in by_id for answer in answers):
-        return by_id
-    by_image = _index_images(samples)
-    fits_id = sum(answer.id in by_id for answer in answers)
-    fits_image = sum(_find(answer.id or "", by_image) is not None for answer in answers)
-    return by_image if fits_image > fits_id else by_id
-
-
-def _index_images(samples: Sequence[Sample]) -> dict[str, deque[Sample]]:
-    """What files call a picture -> the samples about it. A name that two pictures share names neither."""
-    queues: dict[str, deque[Sample]] = {}
-    for sample in samples:
-        if sample.images:
-            queues.setdefault(sample.images[0].path, deque()).append(sample)
-    owners: dict[str, set[str]] = {}
-    for image in queues:
-        for name in _image_names(image):
-            owners.setdefault(name, set()).add(image)
-    return {name: queues[next(iter(images))] for name, images in owners.items() if len(images) == 1}
-
-
-def _image_names(image: str) -> set[str]:
-    """The path, the file name, the name without suffix, the number at its end."""
-    path = PurePosixPath(image)
-    number = re.search(r"(\d+)$", path.stem)
-    return {image, path.name, path.stem} | ({str(int(number.group(1)))} if number else set())
-
-
-def _find(answer_id: str, index: Mapping[str, deque[Sample]]) -> deque[Sample] | None:
-    """The samples an id names; a path in front of a picture's name does not matter."""
-    return index[answer_id] if answer_id in index else index.get(PurePosixPath(answer_id).name)

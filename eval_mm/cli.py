@@ -11,7 +11,8 @@ from typing import get_args
 
 from eval_mm import tasks
 from eval_mm.console import SAMPLE_ERRORS, Parser, align, count, guarded
-from eval_mm.data import DataRoot, Selection, find_root
+from eval_mm.data import Selection, find_root
+from eval_mm.errors import UserError
 from eval_mm.report.table import results_table
 from eval_mm.run import run
 from eval_mm.schema import BoxScale, Result
@@ -37,11 +38,13 @@ Answers are stored as they finish; the same command goes on where it stopped.
     "score": """
 examples:
   python -m eval_mm score results/runs/demo
+  python -m eval_mm score results/runs/one results/runs/two
   python -m eval_mm score results/runs/demo --task refcoco_val --protocol instruct
   python -m eval_mm score --task refcoco_val --predictions answers.jsonl --data data
   python -m eval_mm score --task refcoco_val --predictions qwen_vl_output.json --match order --data data
 
-A file of answers is a JSON list, a JSON object id -> text, or JSONL.
+A file of answers is a JSON list, a JSON object id -> text, or JSONL. Its ids are those of samples, or name
+pictures; then the answers about a picture stand in the order of the samples about it.
 """,
     "list": """
 examples:
@@ -54,7 +57,8 @@ examples:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
-    arguments = build_parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    arguments = build_parser().parse_args(given, argparse.Namespace(argv=given))
     return guarded(
         lambda: arguments.command(arguments), "all answers so far are kept, the same command goes on"
     )
@@ -67,6 +71,7 @@ def build_parser() -> Parser:
         description="Measures vision-language models on the published benchmarks.",
         epilog=EXAMPLES[""],
     )
+    parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
     _add_run(_command(commands, "run", "ask a model and score its answers", _run))
     _add_score(_command(commands, "score", "score stored answers or a file of them; needs no model", _score))
@@ -98,8 +103,13 @@ def _add_run(parser: Parser) -> None:
     rows = parser.add_mutually_exclusive_group()
     rows.add_argument("--limit", type=_positive, metavar="N", help="only the first N rows of each task")
     rows.add_argument("--sample", type=_positive, metavar="N", help="only N random rows of each task")
-    add("--seed", type=int, default=0, metavar="S", help="of --sample (default 0)")
-    add("--out", metavar="DIR", help="run folder (default results/runs/<model>); an existing one is resumed")
+    add("--seed", type=int, metavar="S", help="of --sample (default 0)")
+    add(
+        "--out",
+        type=_filled,
+        metavar="DIR",
+        help="run folder (default results/runs/<model>); an existing one is resumed",
+    )
     add("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
     add(
         "--dtype",
@@ -111,7 +121,7 @@ def _add_run(parser: Parser) -> None:
 
 def _add_score(parser: Parser) -> None:
     add = parser.add_argument
-    add("run", nargs="?", metavar="RUN", help="a run folder")
+    add("runs", nargs="*", metavar="RUN", help="run folders")
     add("--task", metavar="NAMES", help="only these tasks; with --predictions the one task of the file")
     add("--protocol", metavar="P", help="whose scorer (default: the run's own; for a file the task's first)")
     _add_data(parser)
@@ -121,17 +131,19 @@ def _add_score(parser: Parser) -> None:
         help="score what is there where answers are missing",
     )
     file = parser.add_argument_group("answers made elsewhere")
-    file.add_argument("--predictions", metavar="FILE", help="a file of answers")
-    file.add_argument("--match", choices=["id", "order"], default="id", help="by id (default) or by order")
+    file.add_argument("--predictions", type=_filled, metavar="FILE", help="a file of answers")
+    file.add_argument("--match", choices=["id", "order"], help="by id or picture (default id), or by order")
     file.add_argument("--id-key", metavar="KEY", help="the key of the id, where it is an unusual one")
     file.add_argument("--text-key", metavar="KEY", help="the key of the answer, likewise")
     file.add_argument(
         "--box-scale",
         choices=get_args(BoxScale),
-        default="999",
-        help="the unit of coordinates in the answers (default 999, that of Qwen-VL)",
+        help="the unit of coordinates in the answers (default 999, that of Qwen-VL); boxes in another form "
+        "than (x1,y1),(x2,y2) need --protocol instruct",
     )
-    file.add_argument("--out", metavar="DIR", help="write <DIR>/<task>/result.json and scores.jsonl")
+    file.add_argument(
+        "--out", type=_filled, metavar="DIR", help="write <DIR>/<task>/result.json and scores.jsonl"
+    )
 
 
 def _add_list(parser: Parser) -> None:
@@ -143,6 +155,7 @@ def _add_list(parser: Parser) -> None:
 def _add_data(parser: Parser) -> None:
     parser.add_argument(
         "--data",
+        type=_filled,
         metavar="DIR",
         help="data root (default $EVAL_MM_DATA, then ./data, then the bundled demo data; 'demo' names that)",
     )
@@ -155,36 +168,47 @@ def _positive(text: str) -> int:
     return number
 
 
+def _filled(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got an empty text")
+    return text
+
+
 def _run(arguments: argparse.Namespace) -> int:
-    tasks.resolve(arguments.task)
-    root = find_root(arguments.data)
-    _print_banner(demo_model=arguments.model == "demo", root=root)
+    if arguments.seed is not None and arguments.sample is None:
+        raise UserError("--seed is for --sample N: without it there is nothing to draw")
     report = run(
         arguments.model,
         arguments.task,
         arguments.data,
         protocol=arguments.protocol,
-        selection=Selection(arguments.limit, arguments.sample, arguments.seed),
+        selection=Selection(arguments.limit, arguments.sample, arguments.seed or 0),
         out=arguments.out,
         device=arguments.device,
         dtype=arguments.dtype,
         progress=True,
+        arguments=arguments.argv,
     )
     results = [outcome.result for outcome in report.outcomes]
+    _print_banner(report.model.demo, report.root.demo)
     print(results_table(results, [outcome.seconds for outcome in report.outcomes]))
     for outcome in report.outcomes:
         if outcome.num_reused:
             print(f"{outcome.result.task}: {outcome.num_reused:,} stored answers reused")
+    for notice in report.notices:
+        print(f"note: {notice}", file=sys.stderr)
     for outcome in report.outcomes:
         for error in outcome.first_errors:
             print(f"error in a sample: {outcome.result.task} {error}", file=sys.stderr)
+        if outcome.result.num_errors > len(outcome.first_errors):
+            more = outcome.result.num_errors - len(outcome.first_errors)
+            print(f"error in a sample: {outcome.result.task} and {more:,} more", file=sys.stderr)
     print(f"answers, scores and results: {report.folder}")
     return _finish(results)
 
 
 def _score(arguments: argparse.Namespace) -> int:
-    results = score(
-        arguments.run,
+    options = dict(
         task=arguments.task,
         predictions=arguments.predictions,
         protocol=arguments.protocol,
@@ -196,7 +220,10 @@ def _score(arguments: argparse.Namespace) -> int:
         box_scale=arguments.box_scale,
         out=arguments.out,
     )
+    results = [result for folder in arguments.runs or [None] for result in score(folder, **options)]
     print(results_table(results, [None] * len(results)))
+    for folder in arguments.runs or ([arguments.out] if arguments.out else []):
+        print(f"scores and results: {folder}")
     return _finish(results)
 
 
@@ -204,10 +231,17 @@ def _finish(results: Sequence[Result]) -> int:
     num_errors = sum(result.num_errors for result in results)
     if num_errors:
         print(
-            f"{num_errors:,} samples failed and count as wrong; each line of predictions.rank*.jsonl with an "
-            f"error says why, and running again asks only those",
+            f"failed samples: {num_errors:,}; they count as wrong, predictions.rank0.jsonl says why, and the "
+            f"same run command asks only those again",
             file=sys.stderr,
         )
+    for result in results:
+        if result.num_unparsed == result.num_samples and not result.demo:
+            print(
+                f"note: protocol {result.score_protocol} could read no answer to {result.task}; for boxes in "
+                f"another form try --protocol instruct",
+                file=sys.stderr,
+            )
     return SAMPLE_ERRORS if num_errors else 0
 
 
@@ -217,7 +251,7 @@ def _list(arguments: argparse.Namespace) -> int:
     if arguments.names:
         print("\n".join(task.name for task in chosen))
         return 0
-    rows = [("task", "published n", "protocols", "families", "data")]
+    rows = [("task", "published n", "protocols", "families", "rows")]
     for task in chosen:
         prepared = "demo" if root.demo else "prepared"
         rows.append(
@@ -234,17 +268,24 @@ def _list(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _print_banner(demo_model: bool, root: DataRoot) -> None:
-    """Says in a line nobody overlooks that a number will be no measurement."""
-    what = [name for name, used in (("DEMO MODEL", demo_model), ("DEMO DATA", root.demo)) if used]
+def _print_banner(demo_model: bool, demo_data: bool) -> None:
+    """Says in a line nobody overlooks that the numbers below are no measurement."""
+    parts = [("DEMO MODEL", "--model CHECKPOINT", demo_model), ("DEMO DATA", "--data FOLDER", demo_data)]
+    what = " and ".join(name for name, _, used in parts if used)
+    choose = " and ".join(option for _, option, used in parts if used)
     if what:
-        choose = [
-            option
-            for option, used in (("--model CHECKPOINT", demo_model), ("--data FOLDER", root.demo))
-            if used
-        ]
         print(
-            f"*** {' and '.join(what)}: the numbers below try out the program and measure nothing. "
-            f"Choose with {' and '.join(choose)}. ***",
+            f"*** {what}: the numbers below try out the program and measure nothing. "
+            f"Choose with {choose}. ***",
             file=sys.stderr,
         )
+
+
+class _Version(argparse.Action):
+    """--version, read from the installed package only when it is asked for."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        from importlib.metadata import version
+
+        print(f"eval-mm {version('eval-mm')}")
+        parser.exit()

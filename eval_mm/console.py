@@ -14,7 +14,7 @@ class Parser(argparse.ArgumentParser):
     """argparse that says what is wrong in one line and shows help texts as they are written."""
 
     def __init__(self, **options: object):
-        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, **options)  # type: ignore[arg-type]
+        super().__init__(formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, **options)  # type: ignore[arg-type]
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with exit code 2."""

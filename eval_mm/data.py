@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import random
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -18,10 +17,13 @@ from eval_mm.schema import Image, Sample, Task
 
 DEMO_ROOT = Path(__file__).parent / "demo"
 
+DEMO_MARK = "DEMO"
+"""A file of this name in a data root says that its pictures are drawn and its numbers measure nothing."""
+
 
 @dataclass(frozen=True, slots=True)
 class DataRoot:
-    """Where rows and images lie. `demo` is true for the bundled demo data only."""
+    """Where rows and images lie. `demo` is true for drawn data, the bundled one above all."""
 
     path: Path
     demo: bool
@@ -34,6 +36,14 @@ class Selection:
     limit: int | None = None
     sample: int | None = None
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("limit", "sample"):
+            value = getattr(self, name)
+            if value is not None and (not isinstance(value, int) or value < 1):
+                raise UserError(f"{name}: expected a whole number above 0, got {value!r}")
+        if self.limit is not None and self.sample is not None:
+            raise UserError("limit and sample exclude each other: the first rows, or random ones")
 
     def indices(self, num_rows: int) -> list[int]:
         """The chosen row numbers, in file order."""
@@ -56,6 +66,7 @@ class Dataset:
     """The selected samples of a task, in file order. `sha256` is that of the whole file."""
 
     samples: list[Sample]
+    lines: list[int]
     num_rows: int
     sha256: str
     root: DataRoot
@@ -82,11 +93,18 @@ class Row:
             raise self.error(field, "expected Unicode text, got half of a surrogate pair")
         return value
 
-    def identifier(self, field: str) -> str:
-        """A string that is not empty."""
+    def text(self, field: str) -> str:
+        """A string that is not blank."""
         value = self.string(field)
-        if not value:
-            raise self.error(field, "expected a string that is not empty")
+        if not value.strip():
+            raise self.error(field, f"expected text that is not blank, got {_show(value)}")
+        return value
+
+    def identifier(self, field: str) -> str:
+        """A string of one line that is not blank."""
+        value = self.text(field)
+        if not value.isprintable():
+            raise self.error(field, f"expected text of one line, got {_show(value)}")
         return value
 
     def positive_int(self, field: str) -> int:
@@ -111,7 +129,7 @@ class Row:
         """A path relative to the data root and inside it; the file need not exist."""
         value = self.string(field)
         path = PurePosixPath(value)
-        if not value or path.is_absolute() or ".." in path.parts or "\\" in value or "\0" in value:
+        if not value.isprintable() or not value or path.is_absolute() or ".." in path.parts or "\\" in value:
             raise self.error(
                 field,
                 f"expected a path relative to the data root and inside it, got {_show(value)}",
@@ -128,13 +146,12 @@ def find_root(data: str | os.PathLike[str] | None = None) -> DataRoot:
     """The data root: `data`, else $EVAL_MM_DATA, else ./data, else the bundled demo data (also "demo")."""
     named = str(data) if data is not None else os.environ.get("EVAL_MM_DATA") or None
     if named is None:
-        return DataRoot(Path("data"), demo=False) if Path("data").is_dir() else DataRoot(DEMO_ROOT, demo=True)
-    if named == "demo":
-        return DataRoot(DEMO_ROOT, demo=True)
-    if not Path(named).is_dir():
+        named = "data" if Path("data").is_dir() else "demo"
+    path = DEMO_ROOT if named == "demo" else Path(named)
+    if not named or not path.is_dir():
         source = "--data" if data is not None else "EVAL_MM_DATA"
         raise UserError(f"{source} {named}: no such folder; name a data root, or 'demo' for the bundled data")
-    return DataRoot(Path(named), demo=Path(named).resolve() == DEMO_ROOT)
+    return DataRoot(path, demo=(path / DEMO_MARK).exists())
 
 
 def load(task: Task, root: DataRoot, selection: Selection = ALL_ROWS) -> Dataset:
@@ -146,6 +163,10 @@ def load(task: Task, root: DataRoot, selection: Selection = ALL_ROWS) -> Dataset
     """
     path = root.path / task.path
     if not path.is_file():
+        if root.path == DEMO_ROOT:
+            raise UserError(
+                f"task {task.name} has no demo data; prepare the benchmark and name it with --data"
+            )
         raise UserError(
             f"{path}: no such file, so task {task.name} is not prepared here; prepare it (python -m "
             f"data_scripts --help), name another data root with --data, or use --data demo"
@@ -155,6 +176,7 @@ def load(task: Task, root: DataRoot, selection: Selection = ALL_ROWS) -> Dataset
     if not lines:
         raise DataError(path, "the file has no rows")
     samples: list[Sample] = []
+    numbers: list[int] = []
     seen: dict[str, int] = {}
     for index in selection.indices(len(lines)):
         number, text = lines[index]
@@ -163,15 +185,8 @@ def load(task: Task, root: DataRoot, selection: Selection = ALL_ROWS) -> Dataset
             raise DataError(path, f"'{sample.id}' already stands on line {seen[sample.id]}", number, "id")
         seen[sample.id] = number
         samples.append(sample)
-    return Dataset(samples, len(lines), hashlib.sha256(raw).hexdigest(), root)
-
-
-def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of any JSONL file, blank lines skipped."""
-    with path.open("rb") as file:
-        for number, text in enumerate(file, 1):
-            if text.strip():
-                yield parse_row(text, path, number)
+        numbers.append(number)
+    return Dataset(samples, numbers, len(lines), hashlib.sha256(raw).hexdigest(), root)
 
 
 def parse_row(text: bytes, path: Path, line: int) -> Row:

@@ -7,15 +7,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+ESCAPES = "backslashreplace"
+"""Half a surrogate pair, which JSON can hold and UTF-8 cannot, is written as its JSON escape."""
+
 
 def jsonl(rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Rows as lines of UTF-8 JSON, keys in the order given."""
-    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8", ESCAPES)
 
 
 def write_text(path: Path, text: str) -> None:
     """Writes the whole file or nothing."""
-    write_all({path: text.encode()})
+    write_all({path: text.encode("utf-8", ESCAPES)})
 
 
 def write_json(path: Path, value: Any) -> None:

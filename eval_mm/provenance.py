@@ -3,23 +3,24 @@
 import os
 import platform
 import subprocess
-import sys
 import time
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from eval_mm.schema import ModelInfo
+
 PACKAGES = ("eval-mm", "numpy", "pillow", "torch", "tiktoken", "safetensors")
 
 
-def describe_run(model: str, device: str, dtype: str) -> dict[str, Any]:
+def describe_run(model: ModelInfo, arguments: Sequence[str]) -> dict[str, Any]:
     """Start time, command line, versions, hardware. Holds no environment variables, so no secrets."""
     return {
         "started": now(),
-        "arguments": sys.argv[1:],
-        "model": model,
-        "device": device,
-        "dtype": dtype,
+        "arguments": list(arguments),
+        "model": model.name,
+        "compute": model.compute,
         "python": platform.python_version(),
         "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",

@@ -3,18 +3,19 @@
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from eval_mm import dispatch, models, store, tasks
-from eval_mm.data import ALL_ROWS, DataRoot, Dataset, Selection, find_root, load
+from eval_mm.data import ALL_ROWS, DEMO_ROOT, DataRoot, Dataset, Selection, find_root, load
 from eval_mm.errors import UserError
-from eval_mm.prompt import to_request
-from eval_mm.schema import Backend, Prediction, Protocol, Request, Result, Task
+from eval_mm.prompt import images_of, to_request
+from eval_mm.schema import Backend, ModelInfo, Prediction, Protocol, Request, Result, Task
 from eval_mm.score import run_config, score_task
 
 RUNS = Path("results/runs")
+SHOWN_ERRORS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,13 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What a run did: one outcome per task, the folder, and whether the bundled demo served."""
+    """What a run did: one outcome per task, where, on whose data, and what the user should know."""
 
     outcomes: tuple[Outcome, ...]
     folder: Path
     root: DataRoot
+    model: ModelInfo
+    notices: tuple[str, ...]
 
 
 def evaluate(
@@ -90,6 +93,7 @@ def run(
     device: str = "auto",
     dtype: str = "auto",
     progress: bool = False,
+    arguments: Sequence[str] = (),
 ) -> Report:
     """Asks a model every sample of the tasks that has no stored answer yet, and scores all.
 
@@ -106,6 +110,7 @@ def run(
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto", "float32", "bfloat16" or "float16".
         progress: show a progress bar on stderr.
+        arguments: the command line, for the manifest.
     """
     chosen = tasks.resolve(names)
     if protocol is not None:
@@ -117,17 +122,23 @@ def run(
 
     folder = store.RunFolder.create(Path(out) if out is not None else RUNS / _folder_name(model))
     backend = models.load(model, device, dtype) if isinstance(model, str) else model
+    notices = _compare_with_folder(folder, backend, [task.name for task in chosen])
     folder.manifest["runs"] = [
         *folder.manifest.get("runs", []),
-        describe_run(backend.info.name, device, dtype),
+        describe_run(backend.info, arguments),
     ]
     outcomes = []
     for task, dataset in zip(chosen, datasets, strict=True):
         asked = tasks.get_protocol(task, protocol or backend.info.protocol)
+        if asked.chat and not backend.info.chat:
+            raise UserError(
+                f"{backend.info.name} is a base model without a chat format, which {asked.name} needs; "
+                f"--protocol qwen-vl does without"
+            )
         outcomes.append(_run_task(task, dataset, asked, backend, selection, folder, progress))
     folder.manifest["runs"][-1]["finished"] = now()
     folder.write_manifest()
-    return Report(tuple(outcomes), folder.path, root)
+    return Report(tuple(outcomes), folder.path, root, backend.info, tuple(notices))
 
 
 def _run_task(
@@ -140,28 +151,35 @@ def _run_task(
     progress: bool,
 ) -> Outcome:
     entry = store.TaskEntry(
-        data="demo" if dataset.root.demo else str(dataset.root.path.resolve()),
+        data="demo" if dataset.root.path == DEMO_ROOT else str(dataset.root.path.resolve()),
         data_sha256=dataset.sha256,
         selection=selection,
         protocol=protocol.name,
         version=task.version,
         model=backend.info,
     )
-    folder.manifest["tasks"][task.name] = entry.to_json()
-    folder.write_manifest()
+    before = _earlier_seconds(folder, task.name, entry)
     started = time.perf_counter()
     requests = [to_request(sample, protocol, dataset.root.path) for sample in dataset.samples]
     keys = store.Keys(backend.info.fingerprint)
-    with store.Journal(folder.task_folder(task.name)) as journal:
-        todo = [request for request in requests if not _is_answered(request, journal, keys)]
-        ordered = (request for group in dispatch.groups(todo) for request in group)
-        by_id = {request.id: request for request in todo}
-        for prediction in _watch(backend.generate(ordered), task.name, len(requests), len(todo), progress):
-            assert prediction.id in by_id, f"an answer nobody asked for: {prediction.id}"
-            journal.append(replace(prediction, key=keys.of(by_id.pop(prediction.id))))
-        assert not by_id, f"{len(by_id)} requests were never answered, the first {next(iter(by_id))}"
-        predictions = {request.id: journal.answers[request.id] for request in requests}
-    seconds = time.perf_counter() - started
+
+    def note_time() -> float:
+        seconds = before + time.perf_counter() - started
+        folder.manifest["tasks"][task.name] = replace(entry, seconds=round(seconds, 3)).to_json()
+        folder.write_manifest()
+        return seconds
+
+    try:
+        with store.Journal(folder.task_folder(task.name)) as journal:
+            todo = [request for request in requests if _stored(request, journal, keys) is None]
+            answers = _ask(todo, journal, keys, backend, task.name, len(requests), progress, note_time)
+            predictions = answers | {
+                request.id: answer
+                for request in requests
+                if request.id not in answers and (answer := _stored(request, journal, keys)) is not None
+            }
+    finally:
+        seconds = note_time()
     result, rows = score_task(
         task,
         dataset,
@@ -172,15 +190,85 @@ def _run_task(
         config=run_config(protocol, selection, backend.info),
     )
     folder.write_result(result, rows)
-    folder.manifest["tasks"][task.name] = replace(entry, seconds=round(seconds, 3)).to_json()
-    folder.write_manifest()
-    errors = [f"{p.id}: {p.error}" for p in predictions.values() if p.error is not None]
-    return Outcome(result, seconds, len(requests) - len(todo), tuple(errors[:3]))
+    errors = [f"{answer.id}: {answer.error}" for answer in predictions.values() if answer.error is not None]
+    return Outcome(result, seconds, len(requests) - len(todo), tuple(errors[:SHOWN_ERRORS]))
 
 
-def _is_answered(request: Request, journal: store.Journal, keys: store.Keys) -> bool:
-    stored = journal.answers.get(request.id)
-    return stored is not None and stored.error is None and stored.key == keys.of(request)
+def _ask(
+    requests: Sequence[Request],
+    journal: store.Journal,
+    keys: store.Keys,
+    backend: Backend,
+    label: str,
+    total: int,
+    progress: bool,
+    note: Callable[[], object],
+) -> dict[str, Prediction]:
+    """Asks every request exactly once, one picture's together, and journals each answer as it comes.
+
+    `note` is called before the first answer is kept: from then on the folder is this run's.
+    """
+    ordered = (request for group in dispatch.groups(requests) for request in group)
+    waiting = {request.id: request for request in requests}
+    answers: dict[str, Prediction] = {}
+    for answer in _watch(backend.generate(ordered), label, total, len(requests), progress):
+        assert answer.id in waiting, f"an answer nobody asked for: {answer.id}"
+        request = waiting.pop(answer.id)
+        keyed = replace(answer, key=keys.of(request), error=_one_line(answer.error, request))
+        if not answers:
+            note()
+        journal.append(keyed)
+        answers[answer.id] = keyed
+    assert not waiting, f"{len(waiting)} requests were never answered, the first {next(iter(waiting))}"
+    return answers
+
+
+def _one_line(error: str | None, request: Request) -> str | None:
+    """An error as the journal holds it: one line, without the folders of this machine."""
+    if error is None:
+        return None
+    for path in images_of(request.prompt):
+        error = error.replace(path, Path(path).name)
+    return " ".join(error.split())
+
+
+def _stored(request: Request, journal: store.Journal, keys: store.Keys) -> Prediction | None:
+    """The answer given before to exactly this question, if it was one."""
+    answer = journal.answer(request.id, keys.of(request))
+    return answer if answer is not None and answer.error is None else None
+
+
+def _compare_with_folder(folder: store.RunFolder, backend: Backend, names: Sequence[str]) -> list[str]:
+    """What earlier runs in the folder mean for this one.
+
+    A folder is one model's: numbers of two would stand in one table and replace each other, so another name
+    is refused. Another checkpoint of the same name is asked anew and said.
+    """
+    others = []
+    for task, stored in folder.manifest["tasks"].items():
+        model = store.TaskEntry.from_json(stored, folder.path).model
+        if model.name != backend.info.name:
+            raise UserError(
+                f"--out {folder.path}: holds answers of model '{model.name}' (task {task}), not of "
+                f"'{backend.info.name}'; name another folder"
+            )
+        if model.fingerprint != backend.info.fingerprint and task in names:
+            others.append(task)
+    if not others:
+        return []
+    return [
+        f"{folder.path} held results of another checkpoint or dtype called '{backend.info.name}' for "
+        f"{', '.join(others)}; they were replaced, its answers stay in the journals"
+    ]
+
+
+def _earlier_seconds(folder: store.RunFolder, task: str, entry: store.TaskEntry) -> float:
+    """What earlier sessions of this very run took; 0 where the folder holds another one."""
+    stored = folder.manifest["tasks"].get(task)
+    if stored is None:
+        return 0.0
+    before = store.TaskEntry.from_json(stored, folder.path)
+    return before.seconds if replace(before, seconds=0.0) == entry else 0.0
 
 
 def _watch(

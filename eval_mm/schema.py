@@ -107,13 +107,16 @@ class ModelInfo:
     """What scoring and reports may know of the model that answered; recorded in the run's manifest.
 
     `box_scale` is here because the unit of a model's coordinates is a fact about the model, never guessed
-    from the values, and must still be known when stored answers are scored without the model.
+    from the values, and must still be known when stored answers are scored without the model. `protocol` is
+    the one it is asked by default, `chat` whether it has a chat format, `compute` its device and dtype.
     """
 
     name: str
     fingerprint: str = ""
     protocol: str = "instruct"
     box_scale: BoxScale = "999"
+    chat: bool = True
+    compute: str = ""
     demo: bool = False
 
 

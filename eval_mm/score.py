@@ -6,14 +6,16 @@ counted as an error.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from eval_mm import answers, store, tasks
+from eval_mm import store, tasks
+from eval_mm.answers import read_answers
 from eval_mm.data import Dataset, Selection, find_root, load
 from eval_mm.errors import UserError
+from eval_mm.matching import match as match_answers
 from eval_mm.prompt import to_request
 from eval_mm.schema import BoxScale, ModelInfo, Prediction, Protocol, Result, Sample, Score, Task
 
@@ -89,10 +91,10 @@ def score(
     protocol: str | None = None,
     data: str | os.PathLike[str] | None = None,
     subset: bool = False,
-    match: str = "id",
+    match: str | None = None,
     id_key: str | None = None,
     text_key: str | None = None,
-    box_scale: BoxScale = "999",
+    box_scale: BoxScale | None = None,
     out: str | os.PathLike[str] | None = None,
 ) -> list[Result]:
     """Scores a run folder again, or a file of answers made elsewhere. The Python form of `eval_mm score`.
@@ -104,10 +106,10 @@ def score(
         protocol: whose scorer to use; default the one of the run, for a file the task's first.
         data: the data root; default the one of the run.
         subset: score the samples that have an answer instead of refusing when some lack one.
-        match: "id" or "order": how a file's answers are matched to samples.
+        match: "id" (default) or "order": how a file's answers are matched to samples.
         id_key: the key of the id in a file's objects, where it is none of the usual ones.
         text_key: the key of the answer, likewise.
-        box_scale: the unit of the coordinates in a file of answers.
+        box_scale: the unit of the coordinates in a file of answers, "999" by default.
         out: where the result of a file is written, as `<out>/<task>/`; default nowhere.
 
     Raises:
@@ -116,6 +118,10 @@ def score(
     if (run is None) == (predictions is None):
         raise UserError("score takes either a run folder or --predictions FILE with --task")
     if run is not None:
+        for_files = {"--id-key": id_key, "--text-key": text_key, "--box-scale": box_scale, "--out": out}
+        given = [option for option, value in {**for_files, "--match": match}.items() if value is not None]
+        if given:
+            raise UserError(f"{given[0]} is for --predictions FILE; a run folder keeps its own")
         return _score_run(store.RunFolder.open(Path(run)), task, protocol, data, subset)
     chosen = tasks.resolve([task]) if task else []
     if len(chosen) != 1:
@@ -124,15 +130,15 @@ def score(
     if out is not None and (Path(out) / store.MANIFEST).exists():
         raise UserError(f"--out {out}: holds a run already; name another folder for the scores of a file")
     dataset = load(chosen[0], find_root(data))
-    matched = answers.match(
-        answers.read_answers(path, id_key, text_key), dataset.samples, path, match, subset
+    matched = match_answers(
+        read_answers(path, id_key, text_key), dataset.samples, path, match or "id", subset
     )
     result, rows = score_task(
         chosen[0],
         dataset,
         matched.predictions,
         tasks.get_protocol(chosen[0], protocol or chosen[0].protocols[0].name),
-        ModelInfo(path.name, box_scale=box_scale),
+        ModelInfo(path.name, box_scale=box_scale or "999"),
         prompt_protocol=store.UNKNOWN_PROMPT,
         config={"answers_sha256": store.file_sha256(path), "num_unused": matched.num_unused},
         subset=subset,
@@ -182,7 +188,7 @@ def _score_run(
         result, rows = score_task(
             task,
             dataset,
-            _answers_to(dataset, asked, entry.model, store.read_answers(folder.task_folder(name))),
+            _answers_to(dataset, asked, entry.model, store.read_answers(folder.path / name)),
             tasks.get_protocol(task, protocol) if protocol else asked,
             entry.model,
             prompt_protocol=asked.name,
@@ -195,13 +201,14 @@ def _score_run(
 
 
 def _answers_to(
-    dataset: Dataset, protocol: Protocol, model: ModelInfo, stored: Mapping[str, Prediction]
+    dataset: Dataset, protocol: Protocol, model: ModelInfo, stored: Sequence[Prediction]
 ) -> dict[str, Prediction]:
     """The stored answers this very model gave to these very questions (keys: eval_mm/store.py)."""
+    newest = {(answer.id, answer.key.partition("-")[0]): answer for answer in stored}
     fitting = {}
     for sample in dataset.samples:
-        answer = stored.get(sample.id)
         request = to_request(sample, protocol, dataset.root.path)
-        if answer and answer.key.partition("-")[0] == store.asked_key(request, model.fingerprint):
+        answer = newest.get((sample.id, store.asked_key(request, model.fingerprint)))
+        if answer is not None:
             fitting[sample.id] = answer
     return fitting

@@ -9,6 +9,7 @@ limits, model fingerprint) and the content of the pictures. The first half needs
 can be checked against the manifest when they are scored on a machine without the pictures.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -21,11 +22,13 @@ from typing import Any, TextIO
 
 from eval_mm.data import Selection
 from eval_mm.errors import DataError, UserError
-from eval_mm.files import jsonl, write_all, write_json
+from eval_mm.files import ESCAPES, jsonl, write_all, write_json
 from eval_mm.prompt import images_of, key_parts
 from eval_mm.schema import ModelInfo, Prediction, Request, Result
 
 MANIFEST = "manifest.json"
+JOURNAL = "predictions.rank0.jsonl"
+LOCK = ".lock"
 
 UNKNOWN_PROMPT = "unknown"
 """The prompt's protocol of answers made elsewhere."""
@@ -74,16 +77,20 @@ class Journal:
     """
 
     def __init__(self, folder: Path):
-        self.path = folder / "predictions.rank0.jsonl"
-        self.answers = _read_journal(self.path)
+        self.path = folder / JOURNAL
+        self._answers = {(answer.id, answer.key): answer for answer in read_answers(folder)}
         _drop_torn_line(self.path)
-        self._file: TextIO = self.path.open("a", encoding="utf-8")
+        self._file: TextIO = self.path.open("a", encoding="utf-8", errors=ESCAPES)
 
     def append(self, prediction: Prediction) -> None:
         """Records one answer, on disk when this returns (as far as the operating system goes)."""
         self._file.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
         self._file.flush()
-        self.answers[prediction.id] = prediction
+        self._answers[prediction.id, prediction.key] = prediction
+
+    def answer(self, sample_id: str, key: str) -> Prediction | None:
+        """The newest answer to exactly this question, or None."""
+        return self._answers.get((sample_id, key))
 
     def __enter__(self) -> "Journal":
         return self
@@ -104,7 +111,7 @@ class TaskEntry:
     protocol: str
     version: int
     model: ModelInfo
-    seconds: float | None = None
+    seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The entry as the manifest holds it."""
@@ -127,17 +134,27 @@ class RunFolder:
 
     def __init__(self, path: Path, manifest: dict[str, Any]):
         self.path, self.manifest = path, manifest
+        self._lock: TextIO | None = None  # held until this object, or its process, ends
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
-        """The folder at `path`, made if need be; raises UserError where it cannot be written."""
+        """The folder at `path`, made if need be and locked; UserError where it cannot be written."""
         try:
             path.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path):
                 pass
         except OSError as error:
             raise UserError(f"--out {path}: cannot write there ({error.strerror})") from None
-        return cls(path, read_json(path / MANIFEST) if (path / MANIFEST).exists() else {"tasks": {}})
+        lock = (path / LOCK).open("w")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise UserError(
+                f"--out {path}: another run is writing there; wait for it, or name another"
+            ) from None
+        folder = cls.open(path) if (path / MANIFEST).exists() else cls(path, {"tasks": {}})
+        folder._lock = lock
+        return folder
 
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
@@ -145,8 +162,11 @@ class RunFolder:
         if not (path / MANIFEST).is_file():
             raise UserError(f"{path}: no run folder (it has no {MANIFEST}); name the --out of a run")
         manifest = read_json(path / MANIFEST)
-        if not isinstance(manifest.get("tasks"), dict):
-            raise DataError(path / MANIFEST, "expected an object", field="tasks")
+        if not isinstance(manifest.get("tasks"), dict) or not isinstance(manifest.get("runs", []), list):
+            raise DataError(
+                path / MANIFEST,
+                "not the manifest of a run; delete it and run again, stored answers are reused",
+            )
         return cls(path, manifest)
 
     def task_folder(self, task: str) -> Path:
@@ -168,9 +188,13 @@ class RunFolder:
         write_json(folder / f"result{suffix}.json", result.to_json())
 
 
-def read_answers(folder: Path) -> dict[str, Prediction]:
-    """A task's stored answers by sample id, the newest of each; nothing is opened for writing."""
-    return _read_journal(folder / "predictions.rank0.jsonl")
+def read_answers(folder: Path) -> list[Prediction]:
+    """A task's stored answers, oldest first; lines that are no whole prediction are skipped."""
+    path = folder / JOURNAL
+    if not path.exists():
+        return []
+    with path.open("rb") as file:
+        return [answer for line in file if (answer := _parse_prediction(line)) is not None]
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -179,10 +203,10 @@ def read_json(path: Path) -> dict[str, Any]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
-        raise DataError(path, f"not valid JSON: {error}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(path, f"not valid JSON: {error}; delete it and run again") from None
     if not isinstance(value, dict):
-        raise DataError(path, "expected a JSON object")
+        raise DataError(path, "expected a JSON object; delete it and run again")
     return value
 
 
@@ -190,17 +214,6 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _read_journal(path: Path) -> dict[str, Prediction]:
-    answers: dict[str, Prediction] = {}
-    if path.exists():
-        with path.open("rb") as file:
-            for line in file:
-                prediction = _parse_prediction(line)
-                if prediction is not None:
-                    answers[prediction.id] = prediction
-    return answers
 
 
 def _parse_prediction(line: bytes) -> Prediction | None:
@@ -211,9 +224,11 @@ def _parse_prediction(line: bytes) -> Prediction | None:
         fields = json.loads(line)
         if fields["choice_logprobs"] is not None:
             fields["choice_logprobs"] = tuple(fields["choice_logprobs"])
-        return Prediction(**fields)
-    except (ValueError, TypeError, KeyError):
+        answer = Prediction(**fields)
+    except (ValueError, TypeError, KeyError, RecursionError):
         return None
+    texts = (answer.id, answer.key, answer.text, answer.error or "")
+    return answer if all(isinstance(text, str) for text in texts) else None
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -1,6 +1,6 @@
 """The one place where an attention kernel is chosen.
 
-`attend_all` is what the vision tower and the resampler use: every row sees every row, torch's fused kernel.
+`attend_fused` is what the vision tower, the resampler and training use: torch's fused kernel.
 `attend_dense` is the reference of the decoder: scores, additive mask, softmax, all explicit and in the
 compute dtype, as the published code does it. The decoder itself takes any function of the type `Attend`, so a
 faster kernel or another cache does not touch the model.
@@ -40,11 +40,20 @@ class Attend(Protocol):
         ...
 
 
-def attend_all(q_BTHD: Tensor, k_BSHD: Tensor, v_BSHD: Tensor) -> Tensor:
-    """Attention without mask, scale 1 / sqrt(D); returns (B, T, H, D)."""
-    mixed = F.scaled_dot_product_attention(
-        q_BTHD.transpose(1, 2), k_BSHD.transpose(1, 2), v_BSHD.transpose(1, 2)
-    )
+def attend_fused(
+    q_BTHD: Tensor,
+    k_BSHD: Tensor,
+    v_BSHD: Tensor,
+    *,
+    mask_TS: Tensor | None = None,
+    causal: bool = False,
+) -> Tensor:
+    """Attention by torch's fused kernel, scale 1 / sqrt(D); returns (B, T, H, D).
+
+    mask_TS: True where a query sees a key; without it, and unless `causal`, every row sees every row.
+    """
+    q_BHTD, k_BHSD, v_BHSD = (part.transpose(1, 2) for part in (q_BTHD, k_BSHD, v_BSHD))
+    mixed = F.scaled_dot_product_attention(q_BHTD, k_BHSD, v_BHSD, attn_mask=mask_TS, is_causal=causal)
     return mixed.transpose(1, 2)
 
 

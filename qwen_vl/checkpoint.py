@@ -17,9 +17,10 @@ from safetensors.torch import save_file
 
 from qwen_vl.config import QwenVLConfig
 from qwen_vl.errors import CheckpointError
+from qwen_vl.files import replace_file
 from qwen_vl.model import QwenVL, empty_model
 from qwen_vl.tokenizer import Tokenizer
-from qwen_vl.weights import load_weights, replace_file
+from qwen_vl.weights import load_weights
 
 ChatFormat = Literal["raw", "chatml"]
 CHAT_FORMATS = ("raw", "chatml")
@@ -44,6 +45,10 @@ def find_checkpoint(path_or_id: str | Path) -> Path:
     name = str(path_or_id)
     folder = Path(path_or_id).expanduser()
     if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            raise CheckpointError(
+                f"{name}: no checkpoint, it has no config.json; one holds that, weights and a *.tiktoken file"
+            )
         return folder
     if folder.exists():
         raise CheckpointError(f"{name}: is a file; pass the folder that holds config.json and the weights")
@@ -115,12 +120,13 @@ def pick_device(name: str) -> torch.device:
     """The device of this name; "auto" is the current GPU if there is one."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise CheckpointError(f"device {name!r}: not one of auto, cpu, cuda, cuda:N") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise CheckpointError(f"device {name!r}: there is no GPU here that torch can use; take cpu or auto")
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise CheckpointError(f"device {name!r}: not one of auto, cpu, cuda, cuda:N")
+    device = torch.device(name)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise CheckpointError(
+            f"device {name!r}: torch sees {torch.cuda.device_count()} GPUs here; take another, cpu or auto"
+        )
     return device
 
 

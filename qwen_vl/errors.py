@@ -7,3 +7,7 @@ class CheckpointError(Exception):
 
 class ImageError(Exception):
     """An image file that cannot be read as a picture of reasonable size."""
+
+
+class TrainingDataError(Exception):
+    """Conversations, or options of a training run, that cannot be used."""

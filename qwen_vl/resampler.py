@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from qwen_vl.attention import attend_all
+from qwen_vl.attention import attend_fused
 from qwen_vl.config import VisionConfig
 
 EPSILON = 1e-6  # of every LayerNorm in the tower and here
@@ -59,7 +59,7 @@ class CrossAttention(nn.Module):
             for x, weight, bias in zip((q_1QE, k_NPE, v_NPE), weights, biases, strict=True)
         )
         q_NQHD = q_1QHD.expand(k_NPHD.shape[0], -1, -1, -1)
-        return self.out_proj(attend_all(q_NQHD, k_NPHD, v_NPHD).flatten(-2))
+        return self.out_proj(attend_fused(q_NQHD, k_NPHD, v_NPHD).flatten(-2))
 
 
 class Resampler(nn.Module):

@@ -17,7 +17,7 @@ from collections import OrderedDict
 import torch
 from torch import Tensor, nn
 
-from qwen_vl.attention import attend_all
+from qwen_vl.attention import attend_fused
 from qwen_vl.config import VisionConfig
 from qwen_vl.resampler import EPSILON, Resampler, resized_positions
 
@@ -36,7 +36,7 @@ class VisionAttention(nn.Module):
     def forward(self, x_NPW: Tensor) -> Tensor:
         """(N, P, W) to (N, P, W)."""
         q_NPHD, k_NPHD, v_NPHD = self.in_proj(x_NPW).unflatten(-1, (self.heads, -1)).chunk(3, dim=-1)
-        return self.out_proj(attend_all(q_NPHD, k_NPHD, v_NPHD).flatten(-2))
+        return self.out_proj(attend_fused(q_NPHD, k_NPHD, v_NPHD).flatten(-2))
 
 
 class VisionBlock(nn.Module):

@@ -1,4 +1,4 @@
-"""Weight files to a model and back, by the published names, with nothing left over on either side.
+"""Weight files to a model, by the published names, with nothing left over on either side.
 
 Reads, in this order of preference: model.safetensors, model.safetensors.index.json with its shards,
 pytorch_model.bin, pytorch_model.bin.index.json with its shards. `.bin` files are unpickled by torch's
@@ -9,9 +9,7 @@ Memory: files are mapped, not read, and every tensor is copied straight to its d
 is held once and no file may change it later.
 """
 
-import hashlib
 import json
-import os
 import pickle
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,8 +24,6 @@ from qwen_vl.errors import CheckpointError
 from qwen_vl.model import QwenVL
 
 SINGLE_FILES: Final = ("model.safetensors", "pytorch_model.bin")
-WHOLE_FILE_BYTES: Final = 64 << 20  # files up to this size are fingerprinted whole
-BLOCK_BYTES, N_BLOCKS = 4096, 1024  # of larger ones, so much
 
 _BROKEN_FILE = (
     OSError,
@@ -92,8 +88,18 @@ def load_weights(model: QwenVL, folder: Path, device: torch.device, dtype: torch
                     raise CheckpointError(
                         f"{file}: {name} holds {stored.dtype}; only floating-point weights are supported"
                     )
-                assign(model, name, torch.empty(stored.shape, dtype=dtype, device=device).copy_(stored))
+                empty = _allocate(stored.shape, device, dtype)
+                assign(model, name, empty.copy_(stored))
     return model
+
+
+def _allocate(shape: torch.Size, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """An empty tensor; lack of memory is not the file's fault and is said as what it is."""
+    try:
+        return torch.empty(shape, dtype=dtype, device=device)
+    except RuntimeError as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise CheckpointError(f"device {device} has no room for the weights in {dtype}: {reason}") from error
 
 
 def assign(model: nn.Module, name: str, tensor: Tensor) -> None:
@@ -149,48 +155,3 @@ def _opened(file: Path) -> Iterator[_Shard]:
     except _BROKEN_FILE as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise CheckpointError(f"{file}: cannot be read as weights ({reason}); download it again") from error
-
-
-def fingerprint(folder: str | Path) -> str:
-    """Sixteen hex digits that name a checkpoint by its content: the same on every machine, another for
-    another fine-tune.
-
-    A sha256 over config.json, generation_config.json, every *.tiktoken and each weight file's name, size and
-    content. Files up to 64 MiB are hashed whole; of larger ones the header of a safetensors file and 1024
-    evenly spaced blocks of 4 KiB, first and last included: 19 GB in a second. Two large checkpoints that
-    differ in nothing but values between the blocks are not told apart; training moves every matrix, so two
-    fine-tunes are.
-    """
-    folder = Path(folder)
-    small = [folder / "config.json", folder / "generation_config.json", *sorted(folder.glob("*.tiktoken"))]
-    digest = hashlib.sha256()
-    for file in [*(file for file in small if file.is_file()), *weight_files(folder)]:
-        size = file.stat().st_size
-        digest.update(f"{file.name}\0{size}\0".encode())
-        with file.open("rb") as stream:
-            for start, length in _sampled(file, size):
-                stream.seek(start)
-                digest.update(stream.read(length))
-    return digest.hexdigest()[:16]
-
-
-def _sampled(file: Path, size: int) -> Iterator[tuple[int, int]]:
-    if size <= WHOLE_FILE_BYTES:
-        yield 0, size
-        return
-    if file.suffix == ".safetensors":
-        with file.open("rb") as stream:
-            yield 0, min(8 + int.from_bytes(stream.read(8), "little"), WHOLE_FILE_BYTES)
-    for i in range(N_BLOCKS):
-        yield (size - BLOCK_BYTES) * i // (N_BLOCKS - 1), BLOCK_BYTES
-
-
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file under a temporary name beside it and rename it, so that nobody ever sees half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        write(temporary)
-        temporary.chmod(0o644)  # safetensors creates files that only their owner may read
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

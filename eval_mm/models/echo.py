@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from eval_mm.answers import read_answers
+from eval_mm.errors import DataError
 from eval_mm.prompt import plain_text
 from eval_mm.schema import ModelInfo, Prediction, Request
 from eval_mm.store import file_sha256
@@ -21,10 +22,13 @@ class EchoBackend:
     @classmethod
     def load(cls, spec: str, value: str, device: str, dtype: str) -> "EchoBackend":
         """`echo` repeats the question; `echo:FILE` reads answers by id. Raises DataError for a bad file."""
-        if not value:
+        if spec == "echo":
             return cls(ModelInfo("echo", "echo", protocol="qwen-vl"), None)
-        path = Path(value)
-        texts = {answer.id: answer.text for answer in read_answers(path) if answer.id is not None}
+        path, texts = Path(value), {}
+        for answer in read_answers(path):
+            if answer.id is None or answer.id in texts:
+                raise DataError(path, f"{answer.place}: echo needs one answer per id, by the ids of samples")
+            texts[answer.id] = answer.text
         return cls(ModelInfo("echo", f"echo-{file_sha256(path)[:16]}", protocol="qwen-vl"), texts)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:

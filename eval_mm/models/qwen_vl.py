@@ -8,17 +8,20 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from torch import Tensor, inference_mode
+from torch import Tensor, inference_mode, nn, set_num_threads
 
 from eval_mm.errors import UserError
 from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Prompt, Request
 from qwen_vl.chat import chat_turn
 from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, load
 from qwen_vl.errors import CheckpointError, ImageError
+from qwen_vl.fingerprint import fingerprint
 from qwen_vl.generate import generate, image_features, mean_logprobs
 from qwen_vl.image import load_image, preprocess
 from qwen_vl.prompt import ImagePart, Special, TokenPrompt, build_prompt
-from qwen_vl.weights import fingerprint
+
+SMALL_MODEL = 20_000_000
+"""Parameters below which several threads gain nothing, and lose everything where the cores are busy."""
 
 MAX_KEPT_IMAGES = 8
 """Encoded pictures kept for the next questions; requests come with one picture's questions together."""
@@ -30,10 +33,6 @@ class QwenVLBackend:
     def __init__(self, loaded: LoadedModel, info: ModelInfo):
         self.info = info
         self._loaded = loaded
-        tokenizer = loaded.tokenizer
-        self._stop_ids = {tokenizer.eod_id}
-        if loaded.chat_format == "chatml":
-            self._stop_ids |= {tokenizer.special_id("<|im_start|>"), tokenizer.special_id("<|im_end|>")}
         self._features: OrderedDict[str, Tensor] = OrderedDict()
 
     @classmethod
@@ -44,26 +43,24 @@ class QwenVLBackend:
             checkpoint = fingerprint(loaded.folder)
         except CheckpointError as error:
             raise UserError(str(error)) from error
+        dtype_name = str(loaded.model.dtype).removeprefix("torch.")
         info = ModelInfo(
             name="demo" if spec == "demo" else spec if not Path(spec).is_dir() else Path(spec).resolve().name,
-            fingerprint=f"{checkpoint}-{str(loaded.model.dtype).removeprefix('torch.')}",
+            fingerprint=f"{checkpoint}-{dtype_name}",
             protocol="qwen-vl",
             box_scale="999",
-            demo=loaded.folder.resolve() == DEMO_FOLDER.resolve(),
+            chat=loaded.chat_format == "chatml",
+            compute=f"{loaded.model.device}, {dtype_name}",
+            demo=loaded.config.demo,
         )
+        if loaded.model.device.type == "cpu" and _size(loaded.model) < SMALL_MODEL:
+            set_num_threads(1)
         return cls(loaded, info)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
-        """Answers in the order asked.
-
-        Raises:
-            UserError: a chat request to a checkpoint without a chat format.
-        """
+        """Answers in the order asked."""
+        self._features.clear()  # a picture may have changed since the last call
         for request in requests:
-            if request.chat and self._loaded.chat_format != "chatml":
-                raise UserError(
-                    f"{self.info.name} is a base model without a chat format; ask it with --protocol qwen-vl"
-                )
             try:
                 yield self._answer(request)
             except ImageError as error:
@@ -72,6 +69,7 @@ class QwenVLBackend:
                 yield Prediction(request.id, error=f"{type(error).__name__}: {error}")
 
     def _answer(self, request: Request) -> Prediction:
+        assert self.info.chat or not request.chat, f"{self.info.name} has no chat format"
         prompt = self._tokens(request.prompt, request.chat)
         model, tokenizer = self._loaded.model, self._loaded.tokenizer
         if request.choices:
@@ -83,7 +81,7 @@ class QwenVLBackend:
             [prompt],
             min_new_tokens=request.min_new_tokens,
             max_new_tokens=request.max_new_tokens,
-            stop_ids=self._stop_ids,
+            stop_ids=self._stop_ids(request.chat),
         )[0]
         text = tokenizer.decode_answer(answer.ids)
         for stop in request.stop:
@@ -95,6 +93,12 @@ class QwenVLBackend:
             prompt_tokens=len(prompt.ids),
             new_tokens=len(answer.ids),
         )
+
+    def _stop_ids(self, chat: bool) -> set[int]:
+        """End of text, and for a chat turn the marks around turns."""
+        tokenizer = self._loaded.tokenizer
+        marks = {tokenizer.special_id("<|im_start|>"), tokenizer.special_id("<|im_end|>")}
+        return {tokenizer.eod_id} | (marks if chat else set())
 
     def _tokens(self, prompt: Prompt, chat: bool) -> TokenPrompt:
         parts: list[str | Special | ImagePart] = []
@@ -114,3 +118,7 @@ class QwenVLBackend:
             if len(self._features) > MAX_KEPT_IMAGES:
                 self._features.popitem(last=False)
         return self._features[path]
+
+
+def _size(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())

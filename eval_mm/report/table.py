@@ -7,6 +7,7 @@ from eval_mm.report.published import REFERENCE_MODEL, reference_figures
 from eval_mm.schema import Result
 
 HEADER = (
+    "model",
     "task",
     "metric",
     "value",
@@ -18,7 +19,7 @@ HEADER = (
     REFERENCE_MODEL,
     "note",
 )
-LEFT = {0, 1, 9}
+LEFT = {0, 1, 2, 10}
 
 
 def results_table(results: Sequence[Result], seconds: Sequence[float | None]) -> str:
@@ -31,6 +32,7 @@ def _row(result: Result, seconds: float | None) -> tuple[str, ...]:
     name, metric = next(iter(result.metrics.items()))
     published = reference_figures().get((result.task, name))
     return (
+        result.model,
         result.task,
         name,
         f"{metric.value:.2f}",
@@ -47,9 +49,10 @@ def _row(result: Result, seconds: float | None) -> tuple[str, ...]:
 def _note(result: Result) -> str:
     """What keeps this number from standing beside a published one."""
     notes = ["DEMO"] if result.demo else []
-    if not result.complete:
-        published = "" if result.num_published is None else f" of {result.num_published:,}"
-        notes.append(f"partial: {result.num_samples - result.num_errors:,}{published}")
+    if result.num_samples != (result.num_published or result.num_samples):
+        notes.append(f"partial: {result.num_samples:,} of {result.num_published:,}")
+    elif not result.complete and not result.demo:
+        notes.append("with errors" if result.num_errors else "partial")
     if result.prompt_protocol != result.score_protocol:
         notes.append(f"prompt {result.prompt_protocol}, scorer {result.score_protocol}")
     else:

@@ -23,7 +23,7 @@ def to_sample(row: Row) -> Sample:
     return Sample(
         id=row.identifier("id"),
         images=(row.image("image"),),
-        question=row.string("expression"),
+        question=row.text("expression"),
         target=box.Box(*row.box("box")),
         metadata={"width": row.positive_int("width"), "height": row.positive_int("height")},
     )

@@ -1,28 +1,39 @@
-"""Make the bundled demo checkpoint again: `python -m qwen_vl.demo.make [FOLDER]`.
+"""Make the demo model before its training: `python -m qwen_vl.demo.make FOLDER`.
 
-Deterministic: the vocabulary is trained on a fixed text, the weights are random numbers of a fixed seed.
-Nothing is trained, so answers are noise. The output rows of tokens that would not print (single bytes beyond
-ASCII, control characters, structure, padding) are zero, so the noise is made of words.
+Deterministic: the vocabulary is learned from a fixed text, the weights are random numbers of a fixed seed,
+some of them in an order that small models take long to find by themselves:
+
+- The patch positions start as the 2-D sines and cosines that the resampler uses. - The resampler starts by
+looking around: query (r, c) attends to the patches near (r, c) and copies them, since its
+  query and key projections begin as the fast waves of the positions and its value projections as the
+  identity.
+
+How it is trained is in README.md beside this file.
 
 Sizes: every ratio of the official model that code depends on is kept (square grids that must be resized, a
-resampler with heads of 128, positions stored for 16 x 16 patches), everything else is as small as it goes.
+resampler with heads of 128, positions stored for 16 x 16 patches), everything else is small.
 """
 
+import math
 import sys
 from pathlib import Path
 
 import torch
 
-from qwen_vl.checkpoint import DEMO_FOLDER, save_checkpoint
+from qwen_vl.checkpoint import save_checkpoint
 from qwen_vl.config import QwenVLConfig, VisionConfig
 from qwen_vl.demo.vocabulary import corpus, train, vocabulary_text
+from qwen_vl.files import replace_file
 from qwen_vl.model import QwenVL, random_model
-from qwen_vl.tokenizer import SPECIAL_TOKENS, Tokenizer
-from qwen_vl.weights import replace_file
+from qwen_vl.resampler import sincos_positions
+from qwen_vl.tokenizer import SPECIAL_TOKENS
 
-N_RANKS = 512
+N_RANKS = 640
 SEED = 0
-STD = 0.15  # wide enough that the image and earlier tokens, not only the last one, sway the next
+STD = 0.08
+FAST_WAVES = 8
+"""So many of the waves of each kind tell neighbouring cells apart; the slower ones hardly change."""
+SHARPNESS = 4.0
 
 
 def config() -> QwenVLConfig:
@@ -31,7 +42,7 @@ def config() -> QwenVLConfig:
     return QwenVLConfig(
         vocab_size=-(-n_vocab // 64) * 64,  # some rows without a token, as the official table has them
         hidden_size=128,
-        num_hidden_layers=3,
+        num_hidden_layers=4,
         num_attention_heads=4,
         kv_channels=32,
         intermediate_size=704,
@@ -43,11 +54,11 @@ def config() -> QwenVLConfig:
         use_logn_attn=True,
         demo=True,
         visual=VisionConfig(
-            image_size=112,
-            patch_size=14,
-            width=64,
-            layers=2,
-            heads=4,
+            image_size=96,
+            patch_size=8,
+            width=96,
+            layers=3,
+            heads=3,
             mlp_ratio=4.0,
             output_dim=128,
             image_start_id=N_RANKS + SPECIAL_TOKENS.index("<img>"),
@@ -56,25 +67,42 @@ def config() -> QwenVLConfig:
     )
 
 
-def make(folder: Path) -> None:
-    """Write the demo checkpoint."""
-    folder.mkdir(parents=True, exist_ok=True)
-    tokens = train(corpus(), N_RANKS)
-    vocabulary = folder / "qwen.tiktoken"
-    replace_file(vocabulary, lambda path: path.write_text(vocabulary_text(tokens), encoding="ascii"))
+def fresh_model() -> QwenVL:
+    """The demo model before its training."""
     sizes = config()
     model = random_model(sizes, SEED, STD)
-    _silence(model, tokens, Tokenizer.from_file(vocabulary, sizes.visual.n_queries))
-    save_checkpoint(model, vocabulary, folder, torch.bfloat16)
+    visual, pool = model.transformer.visual, model.transformer.visual.attn_pool
+    dim = sizes.visual.output_dim
+    waves = torch.arange(dim) % (dim // 4) < FAST_WAVES
+    look = torch.diag(waves.float() * math.sqrt(SHARPNESS * math.sqrt(dim)))
+    with torch.no_grad():
+        visual.positional_embedding.copy_(sincos_positions(16, sizes.visual.width))
+        visual.proj.copy_(torch.eye(dim))
+        pool.ln_q.weight.fill_(0.1)
+        pool.ln_kv.weight.fill_(0.3)
+        pool.attn.in_proj_weight.copy_(torch.cat((look, look, torch.eye(dim))))
+        pool.attn.out_proj.weight.copy_(torch.eye(dim))
+        for block in (*model.transformer.h, *visual.transformer.resblocks):
+            for last in (
+                (block.attn.c_proj, block.mlp.c_proj)
+                if hasattr(block.attn, "c_proj")
+                else (
+                    block.attn.out_proj,
+                    block.mlp.c_proj,
+                )
+            ):
+                last.weight.mul_(0.5)
+    return model
 
 
-def _silence(model: QwenVL, tokens: list[bytes], tokenizer: Tokenizer) -> None:
-    """Zero the output rows of what would not print; <|endoftext|> may still end an answer, </box> a box."""
-    loud = {tokenizer.eod_id, tokenizer.special_id("</box>")}
-    loud |= {rank for rank, token in enumerate(tokens) if token.isascii() and token.decode().isprintable()}
-    silent = [row for row in range(model.config.vocab_size) if row not in loud]
-    model.lm_head.weight[silent] = 0
+def make(folder: Path) -> None:
+    """Write the untrained checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    vocabulary = folder / "qwen.tiktoken"
+    text = vocabulary_text(train(corpus(), N_RANKS))
+    replace_file(vocabulary, lambda path: path.write_text(text, encoding="ascii"))
+    save_checkpoint(fresh_model(), vocabulary, folder, torch.float32)
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]) if len(sys.argv) > 1 else DEMO_FOLDER)
+    make(Path(sys.argv[1]))

@@ -13,9 +13,9 @@ import regex  # type: ignore[import-untyped]
 from qwen_vl.tokenizer import PATTERN
 
 COLOURS = ("red", "green", "blue", "yellow", "black", "white", "purple", "orange", "gray", "brown", "pink")
-SHAPES = ("square", "circle", "triangle", "rectangle", "star", "line", "cross", "dot", "shape", "box")
+SHAPES = ("square", "circle", "triangle", "rectangle", "star", "line", "cross", "crosse", "shape", "thing")
 PLACES = ("on the left", "on the right", "at the top", "at the bottom", "in the middle", "in the corner")
-SIZES = ("small", "large", "big", "little", "tiny")
+SIZES = ("small", "medium", "large", "big", "little")
 QUESTIONS = (
     "What colour is the {shape} {place}? Answer:",
     "How many {colour} {shape}s are there in the picture? Answer:",
@@ -28,7 +28,17 @@ QUESTIONS = (
     "Describe the image in English: there are two {colour} {shape}s and one {shape} {place}.",
     "The image shows a {colour} {shape} above a {size} {shape} and below another.",
     "the {size} {colour} {shape} {place}",
+    "{colour} {shape} {place}",
+    "{size} {shape} {place}",
+    "{shape} above the {colour} {shape}",
     "(12,34),(56,78) {colour} {shape} (90,123),(456,789)",
+    "What shape is the {colour} thing? Answer: {shape}",
+    "What is at (120,340)? Answer: {colour} {shape}",
+    "Where is the {size} {colour} {shape}? Answer: top left, top, top right, left, middle, bottom right",
+    "Describe the image in English: A {size} {colour} {shape} and a {size} {colour} {shape}.",
+    "What number is written? Answer: 42 What word is written? Answer: A card with the number 7, the word.",
+    "How many letters are written? How many digits are written? Is the number 3 written? A {size} {colour} "
+    "{shape} on a plain pale ground. Where is the {shape}? the one {place} of the picture, near the {shape}",
 )
 
 SENTENCES = (

@@ -66,7 +66,8 @@ def test_the_command_writes_the_layout(tmp_path: Path, capsys: pytest.CaptureFix
     written = tree(tmp_path / "a")
     assert written == tree(tmp_path / "b")
     assert {task.path for task in TASKS} == {path for path in written if path.endswith(".jsonl")}
-    assert len(written) == len(TASKS) * (1 + demo.PICTURES)
+    assert len(written) == len(TASKS) * (1 + demo.PICTURES) + 1
+    assert "DEMO" in written, "data that is not marked as drawn"
     assert run(capsys, "check", "refcoco", "--data", tmp_path / "a", "--allow-partial").code == 0
 
 

@@ -144,7 +144,7 @@ def without(field: str) -> dict[str, Any]:
         (rec_row(2, bbox=[1, 2, 3, float("nan")]), f":3: field 'bbox': {BAD}"),
         (rec_row(2, width=0), ":3: field 'width': expected a whole number above 0, got 0"),
         (rec_row(2, height="48"), ":3: field 'height': expected a whole number above 0, got \"48\""),
-        (rec_row(2, expression=""), ":3: field 'expression': expected a string that is not empty"),
+        (rec_row(2, expression=""), ":3: field 'expression': expected text that is not blank"),
         (rec_row(2, img_path=""), ":3: field 'img_path': expected the path of a picture"),
         (rec_row(2, img_path=".."), ":3: field 'img_path': expected the path of a picture"),
         (rec_row(2, img_path="a/.."), ":3: field 'img_path': expected the path of a picture"),

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from eval_mm.answers import match, read_answers
+from eval_mm.answers import read_answers
 from eval_mm.errors import DataError, UserError
+from eval_mm.matching import match
 from eval_mm.schema import Image, Sample
 
 SAMPLES = [
@@ -85,6 +86,31 @@ def test_by_picture_number(tmp_path: Path) -> None:
     assert matched(path) == {"10": "42", "11": "42", "12": "7"}
 
 
+@pytest.mark.parametrize("subset", [False, True])
+def test_a_lost_answer_of_a_picture_is_no_shift(tmp_path: Path, subset: bool) -> None:
+    """With one of a picture's answers missing, order no longer tells which: refused, --subset or not."""
+    rows = [{"image_id": 42, "answer": "a"}, {"image_id": 7, "answer": "b"}]
+    with pytest.raises(DataError, match=r"1 answers for the 2 samples of '.*42.*'"):
+        matched(write(tmp_path, rows), subset=subset)
+
+
+def test_a_key_that_says_picture_is_one(tmp_path: Path) -> None:
+    """An image_id that happens to be some sample's id still names the picture."""
+    samples = [Sample(str(n), (Image(f"coco/{12 - n}.jpg"),), "") for n in (10, 11, 12)]
+    path = write(tmp_path, [{"image_id": n, "caption": str(n)} for n in (0, 1, 2)])
+    found = match(read_answers(path), samples, path, "id", subset=False).predictions
+    assert {name: answer.text for name, answer in found.items()} == {"12": "0", "11": "1", "10": "2"}
+    samples = [Sample(str(n), (Image(f"coco/{2 - n}.jpg"),), "") for n in (0, 1, 2)]
+    found = match(read_answers(path), samples, path, "id", subset=False).predictions
+    assert {name: answer.text for name, answer in found.items()} == {"2": "0", "1": "1", "0": "2"}
+
+
+def test_an_id_key_that_is_not_there(tmp_path: Path) -> None:
+    """The keys that are there are named, not the option that was given."""
+    with pytest.raises(DataError, match="item 0 has no 'zzz': it has id, text"):
+        matched(write(tmp_path, ROWS), id_key="zzz")
+
+
 def test_a_number_two_pictures_share_names_neither(tmp_path: Path) -> None:
     """train/..1.jpg and val/..1.jpg end in the same number: taking either would be a guess."""
     samples = [Sample("a", (Image("train/x_1.jpg"),), ""), Sample("b", (Image("val/y_1.jpg"),), "")]
@@ -106,14 +132,17 @@ BAD: dict[str, tuple[Any, str]] = {
     "twice": ([*ROWS, ROWS[0]], "item 3: more answers than samples for the id '10'"),
     "no id": ([*ROWS[:2], {"text": "z"}], "item 2 has no id"),
     "no text": ([*ROWS[:2], {"id": "12"}], "item 2 has no answer: it has id, wanted one of text, answer"),
-    "text is a list": ([{"id": "10", "text": ["x"]}], "item 0: expected the answer as a string, got list"),
-    "text is null": ([{"id": "10", "text": None}], "expected the answer as a string, got NoneType"),
-    "id is a list": ([{"id": [1], "text": "x"}], "field 'id': item 0: expected a string"),
+    "text is a list": ([{"id": "10", "text": ["x"]}], 'item 0: expected the answer as text, got ["x"]'),
+    "text is null": ([{"id": "10", "text": None}], "expected the answer as text, got null"),
+    "id is a list": ([{"id": [1], "text": "x"}], "item 0: expected 'id' as text or a whole number"),
     "broken": ("[1, 2", "not valid JSON"),
     "broken line": (JSONL + "\n{]", ":4: not valid JSON"),
     "a number": ("3", "expected a list"),
     "empty list": ([], "no answers"),
-    "empty": ("", "not valid JSON"),
+    "empty": ("", "the file is empty"),
+    "a key twice": ('{"10": "a", "10": "b"}', "the key '10' stands twice"),
+    "half a surrogate": ('{"10": "\\ud800"}', "expected the answer as text"),
+    "deep": ("[" * 100_000, "not valid JSON"),
 }
 
 

@@ -39,12 +39,12 @@ def test_run_prints_a_table(data: Path, tmp_path: Path, capsys: pytest.CaptureFi
     )
     shown = capsys.readouterr().out.splitlines()
     assert code == 0
-    head = "task metric value ± stderr n unparsed errors seconds Qwen-VL-7B note"
+    head = "model task metric value ± stderr n unparsed errors seconds Qwen-VL-7B note"
     assert " ".join(shown[0].split()) == head
     cells = shown[2].split()
-    assert cells[:3] == ["refcoco_val", "accuracy@0.5", "66.67"]
-    assert cells[4:7] == ["6", "1", "0"]
-    assert cells[8] == "89.36"
+    assert cells[:4] == ["echo", "refcoco_val", "accuracy@0.5", "66.67"]
+    assert cells[5:8] == ["6", "1", "0"]
+    assert cells[9] == "89.36"
     assert shown[2].endswith("partial: 6 of 10,834, qwen-vl")
     assert shown[-1] == f"answers, scores and results: {tmp_path / 'r'}"
 
@@ -60,7 +60,8 @@ def test_an_error_in_a_sample_is_exit_code_3(
     shown = capsys.readouterr()
     assert code == 3
     assert "error in a sample: refcoco_val s1: the file has no answer for this id" in shown.err
-    assert "5 samples failed and count as wrong" in shown.err
+    assert "refcoco_val and 2 more" in shown.err
+    assert "failed samples: 5; they count as wrong" in shown.err
     assert "16.67" in shown.out
 
 
@@ -129,7 +130,7 @@ def test_the_demo_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     )
     shown = capsys.readouterr()
     assert code == 0
-    assert shown.err.startswith("*** DEMO DATA: the numbers below try out the program and measure nothing.")
+    assert "*** DEMO DATA: the numbers below try out the program and measure nothing." in shown.err
     assert "DEMO, partial" in shown.out
     assert json.loads((tmp_path / "r/refcoco_val/result.json").read_text())["demo"] is True
 

@@ -10,8 +10,13 @@ from PIL import Image as Picture
 from eval_mm import models
 from eval_mm.cli import main
 from eval_mm.errors import UserError
+from eval_mm.models.qwen_vl import QwenVLBackend
+from eval_mm.run import run
 from eval_mm.schema import Backend, Image, Mark, Prediction, Prompt, Request
 from qwen_vl.checkpoint import DEMO_FOLDER
+from qwen_vl.generate import Generation
+from qwen_vl.image import load_image
+from qwen_vl.tokenizer import Tokenizer
 from tests.eval_mm.support import rows, write_data
 
 
@@ -111,10 +116,66 @@ def test_pictures_that_cannot_be_read_are_errors_of_their_samples(
     assert answers["good"].error is None
 
 
-def test_a_base_model_has_no_chat_format(demo: Backend, pictures: list[str]) -> None:
-    """A chat prompt to a base model would be answered, wrongly, without a word: refused instead."""
+def test_a_base_model_has_no_chat_format(demo: Backend, tmp_path: Path) -> None:
+    """A chat prompt to a base model would be answered, wrongly: refused, and nothing is touched."""
+    data, out = write_data(tmp_path / "data", rows(2)), tmp_path / "run"
+    run(demo, ["refcoco_val"], data, out=out)
+    before = (out / "manifest.json").read_bytes()
     with pytest.raises(UserError, match="base model without a chat format"):
-        ask(demo, Request("a", (Image(pictures[0]), "hello"), chat=True))
+        run(demo, ["refcoco_val"], data, out=out, protocol="instruct")
+    assert (out / "manifest.json").read_bytes() == before
+
+
+def test_stops_are_those_of_the_kind_of_request(checkpoint: Path, pictures: list[str]) -> None:
+    """A chat checkpoint asked as a base model ends at end of text alone, as its figures were made."""
+    (checkpoint / "generation_config.json").write_text(json.dumps({"chat_format": "chatml"}))
+    model = models.load(str(checkpoint), "cpu", "float32")
+    assert isinstance(model, QwenVLBackend)
+    stops: list[set[int]] = []
+    with pytest.MonkeyPatch.context() as patch:
+
+        def fake(*_: object, stop_ids: set[int], **__: object) -> list[Generation]:
+            stops.append(stop_ids)
+            return [Generation((), "stop")]
+
+        patch.setattr("eval_mm.models.qwen_vl.generate", fake)
+        ask(model, grounding("a", pictures[0], "x"), Request("b", (Image(pictures[0]), "x"), chat=True))
+    words = Tokenizer.from_file(checkpoint / "qwen.tiktoken")
+    marks = {words.special_id("<|im_start|>"), words.special_id("<|im_end|>")}
+    assert stops == [{words.eod_id}, {words.eod_id} | marks]
+
+
+def test_a_picture_is_encoded_once_a_run(demo: Backend, pictures: list[str]) -> None:
+    """Encoding it per question is slow; keeping it for the next run answers about an old picture."""
+    with pytest.MonkeyPatch.context() as patch:
+        read: list[str] = []
+
+        def counted(path: str) -> Picture.Image:
+            read.append(path)
+            return load_image(path)
+
+        patch.setattr("eval_mm.models.qwen_vl.load_image", counted)
+        requests = [grounding(f"{path} {text}", path, text) for path in pictures for text in "ab"]
+        first = ask(demo, *requests)
+        assert read == pictures
+    shutil.copyfile(pictures[1], pictures[0])
+    second = ask(demo, *requests)
+    assert second[requests[0].id] != first[requests[0].id]
+    assert second[requests[0].id].text == first[requests[2].id].text
+
+
+def test_stop_texts_end_an_answer(demo: Backend, pictures: list[str]) -> None:
+    """What a protocol names as the end of an answer is not part of it."""
+    whole = ask(demo, grounding("a", pictures[0], "x"))["a"].text
+    stop = whole[3:5]
+    prompt = grounding("a", pictures[0], "x").prompt
+    cut = Request("a", prompt, min_new_tokens=4, max_new_tokens=12, stop=(stop,))
+    assert ask(demo, cut)["a"].text == whole.partition(stop)[0]
+
+
+def test_a_copy_of_the_demo_model_is_still_the_demo_model(checkpoint: Path) -> None:
+    """A number made with it must not pass for a real one because the folder was copied or tuned."""
+    assert models.load(str(checkpoint), "cpu", "float32").info.demo
 
 
 def test_a_chat_checkpoint_answers_instructions(
@@ -186,9 +247,11 @@ def test_a_spoilt_config(checkpoint: Path, tmp_path: Path, capsys: pytest.Captur
 
 
 def test_a_device_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A typo in --device is not a traceback from inside torch."""
-    line = error_line(str(DEMO_FOLDER), tmp_path, capsys, "--device", "gpu")
-    assert "device 'gpu': not one of auto, cpu, cuda" in line
+    """Typos, devices we do not run on, GPUs beyond the last: the device is blamed, not the weights."""
+    for device in ("gpu", "mps", "meta", "cpu:3"):
+        line = error_line(str(DEMO_FOLDER), tmp_path, capsys, "--device", device)
+        assert f"device '{device}': not one of auto, cpu, cuda" in line
+    assert "torch sees" in error_line(str(DEMO_FOLDER), tmp_path, capsys, "--device", "cuda:99")
 
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +259,22 @@ def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("eval_mm.models.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'eval-mm\[qwen\]'"):
         models.load("demo")
+
+
+def test_a_folder_that_is_no_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a checkpoint folder needs is said, not that some file is missing."""
+    (tmp_path / "empty").mkdir()
+    line = error_line(str(tmp_path / "empty"), tmp_path, capsys)
+    assert "no checkpoint, it has no config.json" in line
+
+
+def test_echo_needs_one_answer_per_id(tmp_path: Path) -> None:
+    """A list without ids, or an id twice, would fail every sample or keep the last without a word."""
+    file = tmp_path / "answers.json"
+    for content in ('["a", "b"]', '[{"id": 1, "text": "a"}, {"id": 1, "text": "b"}]'):
+        file.write_text(content)
+        with pytest.raises(UserError, match="echo needs one answer per id"):
+            models.load(f"echo:{file}")
 
 
 def test_echo_repeats_or_reads(tmp_path: Path) -> None:

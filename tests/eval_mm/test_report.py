@@ -31,7 +31,7 @@ def row(result: Result) -> str:
 
 def test_a_whole_row() -> None:
     """Two decimals as the papers print, thousands separated, the figure of the very split."""
-    wanted = "refcoco+_testB accuracy@0.5 77.21 0.50 4,889 3 0 12.3 77.21 qwen-vl"
+    wanted = "m refcoco+_testB accuracy@0.5 77.21 0.50 4,889 3 0 12.3 77.21 qwen-vl"
     assert " ".join(row(RESULT).split()) == wanted
 
 
@@ -39,7 +39,8 @@ def test_what_is_no_measurement_says_so() -> None:
     """Demo, partial and mixed protocols are marked wherever the number is shown."""
     assert row(replace(RESULT, demo=True)).endswith("DEMO, qwen-vl")
     partial = replace(RESULT, complete=False, num_samples=100, num_errors=4)
-    assert row(partial).endswith("partial: 96 of 4,889, qwen-vl")
+    assert row(partial).endswith("partial: 100 of 4,889, qwen-vl")
+    assert row(replace(RESULT, complete=False, num_errors=4)).endswith("with errors, qwen-vl")
     assert row(replace(RESULT, score_protocol="instruct")).endswith("prompt qwen-vl, scorer instruct")
 
 
@@ -47,7 +48,7 @@ def test_no_figure_no_error_bar_no_time() -> None:
     """What is unknown stays blank."""
     unknown = replace(RESULT, task="mine", metrics={"accuracy@0.5": Metric(1.0)}, num_published=None)
     line = results_table([unknown], [None]).splitlines()[2]
-    assert line.split() == ["mine", "accuracy@0.5", "1.00", "4,889", "3", "0", "qwen-vl"]
+    assert line.split() == ["m", "mine", "accuracy@0.5", "1.00", "4,889", "3", "0", "qwen-vl"]
 
 
 def test_the_published_figures() -> None:

@@ -3,15 +3,17 @@
 import json
 import random
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import eval_mm
+from eval_mm import tasks
 from eval_mm.data import Selection
 from eval_mm.errors import UserError
 from eval_mm.run import run
-from eval_mm.schema import ModelInfo, Prediction, Request
+from eval_mm.schema import Image, ModelInfo, Prediction, Request
 from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, rows, write_data
 
 
@@ -164,10 +166,6 @@ def test_a_part_of_the_rows_is_marked(data: Path, tmp_path: Path) -> None:
 
 def test_a_whole_published_split_is_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only all published rows without an error make a number that may stand beside the paper's."""
-    from dataclasses import replace
-
-    from eval_mm import tasks
-
     small = replace(tasks.get("refcoco_val"), num_samples=6)
     monkeypatch.setitem(tasks.all_tasks(), "refcoco_val", small)
     data = write_data(tmp_path, rows(6))
@@ -189,6 +187,64 @@ def test_everything_is_checked_before_the_model_loads(
         run("demo", ["refcoco_val"], data, out=tmp_path / "run", protocol="instrukt")
 
 
+def test_another_model_is_refused_and_another_checkpoint_is_said(data: Path, tmp_path: Path) -> None:
+    """Numbers of two models in one folder would stand in one table, and replace each other."""
+    out, model = tmp_path / "run", ScriptedModel()
+    run(model, ["refcoco_val"], data, out=out)
+    other = ScriptedModel()
+    other.info = ModelInfo("other", "f1", protocol="qwen-vl")
+    with pytest.raises(UserError, match=r"holds answers of model 'scripted'.*name another folder"):
+        run(other, ["refcoco_val"], data, out=out)
+    report = run(ScriptedModel(fingerprint="f2"), ["refcoco_val"], data, out=out)
+    assert "another checkpoint" in report.notices[0]
+    again = ScriptedModel()
+    run(again, ["refcoco_val"], data, out=out)
+    assert again.asked == [], "the first checkpoint's answers are still in the journal"
+
+
+def test_an_error_in_a_whole_split_is_not_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All rows present, one of them failed: not a number to stand beside the paper's."""
+    small = replace(tasks.get("refcoco_val"), num_samples=6)
+    monkeypatch.setitem(tasks.all_tasks(), "refcoco_val", small)
+
+    def answer(request: Request) -> str:
+        if request.id == "s2":
+            raise ValueError("bad picture")
+        return BOX_ANSWER
+
+    data = write_data(tmp_path, rows(6))
+    result = run(ScriptedModel(answer), ["refcoco_val"], data, out=tmp_path / "r").outcomes[0].result
+    assert (result.num_errors, result.complete) == (1, False)
+
+
+def test_errors_are_one_line_without_folders(data: Path, tmp_path: Path) -> None:
+    """scores.jsonl must be the same on every machine."""
+
+    def answer(request: Request) -> str:
+        assert isinstance(request.prompt[0], Image)
+        raise ValueError(f"{request.prompt[0].path}:\n broken")
+
+    out = tmp_path / "run"
+    run(ScriptedModel(answer), ["refcoco_val"], data, out=out)
+    scores = (out / "refcoco_val/scores.jsonl").read_text()
+    assert '"0.png: broken"' in scores
+    assert str(tmp_path) not in scores
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"limit": -1}, {"sample": -1}, {"limit": 2, "sample": 3}])
+def test_a_selection_must_make_sense(data: Path, tmp_path: Path, wrong: dict[str, int]) -> None:
+    """From Python as on the command line."""
+    with pytest.raises(UserError):
+        eval_mm.evaluate(ScriptedModel(), "refcoco_val", data, out=tmp_path / "r", **wrong)  # type: ignore[arg-type]
+
+
+def test_drawn_data_is_marked_wherever_it_lies(tmp_path: Path) -> None:
+    """Demo data drawn anew, or copied, must not give a number that looks like a measurement."""
+    data = write_data(tmp_path, rows(2))
+    (data / "DEMO").write_text("")
+    assert eval_mm.evaluate(ScriptedModel(), "refcoco_val", data, out=tmp_path / "run")[0].demo
+
+
 def test_the_manifest_says_what_was_run(data: Path, tmp_path: Path) -> None:
     """Who, what, where, with which versions: enough to repeat the run and to score it elsewhere."""
     run(ScriptedModel(), ["refcoco_val"], data, out=tmp_path / "run", selection=Selection(sample=3, seed=5))
@@ -199,7 +255,7 @@ def test_the_manifest_says_what_was_run(data: Path, tmp_path: Path) -> None:
     assert (entry["protocol"], entry["data"]) == ("qwen-vl", str(data.resolve()))
     assert entry["seconds"] >= 0
     (record,) = manifest["runs"]
-    assert {"started", "finished", "packages", "python", "machine", "device", "dtype"} <= record.keys()
+    assert {"started", "finished", "packages", "python", "machine", "compute", "arguments"} <= record.keys()
 
 
 def test_a_demo_model_marks_its_results(data: Path, tmp_path: Path) -> None:

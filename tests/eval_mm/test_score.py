@@ -93,6 +93,15 @@ def test_the_data_may_have_moved(out: Path, data: Path, tmp_path: Path) -> None:
     assert eval_mm.score(out, data=moved)[0].num_samples == 6
 
 
+@pytest.mark.parametrize(
+    "option", [{"box_scale": "pixels"}, {"match": "order"}, {"id_key": "x"}, {"out": "y"}]
+)
+def test_options_for_files_are_refused_for_runs(out: Path, option: dict[str, str]) -> None:
+    """An option that does nothing would let the user believe it did."""
+    with pytest.raises(UserError, match="is for --predictions FILE"):
+        eval_mm.score(out, **option)  # type: ignore[arg-type]
+
+
 def test_a_task_the_run_does_not_have(out: Path) -> None:
     """The tasks it has are listed."""
     with pytest.raises(UserError, match="has no task refcoco_testA; it has refcoco_val"):

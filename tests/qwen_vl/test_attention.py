@@ -2,7 +2,7 @@
 
 import torch
 
-from qwen_vl.attention import attend_all, attend_dense, dense_mask
+from qwen_vl.attention import attend_dense, attend_fused, dense_mask
 
 MIN = torch.finfo(torch.float32).min
 
@@ -26,7 +26,7 @@ def test_mask_drawn_in_the_docstring() -> None:
 def test_dense_equals_fused() -> None:
     """The vision tower's kernel and the decoder's reference are the same mathematics."""
     q, k, v = torch.randn(3, 2, 6, 4, 8, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(attend_dense(q, k, v, None), attend_all(q, k, v), rtol=0, atol=1e-6)
+    torch.testing.assert_close(attend_dense(q, k, v, None), attend_fused(q, k, v), rtol=0, atol=1e-6)
 
 
 def test_no_weight_on_padding_or_future() -> None:

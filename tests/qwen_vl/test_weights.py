@@ -12,11 +12,11 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from qwen_vl import weights
 from qwen_vl.config import QwenVLConfig
 from qwen_vl.errors import CheckpointError
+from qwen_vl.fingerprint import fingerprint
 from qwen_vl.model import QwenVL, empty_model, random_model
-from qwen_vl.weights import fingerprint, load_weights
+from qwen_vl.weights import load_weights
 
 State = dict[str, Tensor]
 CPU = torch.device("cpu")
@@ -249,10 +249,19 @@ def test_fingerprint(tmp_path: Path, state: State, form: str) -> None:
 
 def test_fingerprint_of_large_files(tmp_path: Path, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
     """Large files are sampled; a fine-tune that moves every matrix must still be told from its base."""
-    monkeypatch.setattr(weights, "WHOLE_FILE_BYTES", 10_000)
-    monkeypatch.setattr(weights, "N_BLOCKS", 16)
-    found = set()
-    for step in (0.0, 1e-3):
-        write(tmp_path, {name: tensor + step for name, tensor in state.items()}, "safetensors")
-        found.add(fingerprint(tmp_path))
-    assert len(found) == 2
+    monkeypatch.setattr("qwen_vl.fingerprint.WHOLE_FILE_BYTES", 10_000)
+    monkeypatch.setattr("qwen_vl.fingerprint.WHOLE_TENSOR_BYTES", 10_000)
+    for form in ("safetensors", "bin"):
+        folder = tmp_path / form
+        folder.mkdir()
+        changes = [
+            dict[str, Tensor](),
+            {name: tensor + 1e-3 for name, tensor in state.items()},
+            {"transformer.h.0.attn.c_attn.bias": state["transformer.h.0.attn.c_attn.bias"] + 1e-3},
+            {"transformer.ln_f.weight": state["transformer.ln_f.weight"] * 1.01},
+        ]
+        found = set()
+        for change in changes:
+            write(folder, state | change, form)
+            found.add(fingerprint(folder))
+        assert len(found) == len(changes), form

@@ -1,6 +1,6 @@
 """How long the command line takes to answer, beside a Python that does nothing.
 
-    python benchmarks/startup/measure.py
+    python benchmarks/startup/measure_startup.py
 
 Prints a table and writes it to README.md beside this script. Every command runs once unmeasured, then five
 times in turn with the others, so that a busy moment of the machine hits all of them.
@@ -51,7 +51,9 @@ def main() -> int:
     table = align(rows, left={0})
     machine = f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores"
     print(table)
-    head = f"# Start-up\n\n`python benchmarks/startup/measure.py`, median of {REPEATS}; {machine}.\n\n"
+    head = (
+        f"# Start-up\n\n`python benchmarks/startup/measure_startup.py`, median of {REPEATS}; {machine}.\n\n"
+    )
     Path(__file__).with_name("README.md").write_text(f"{head}```text\n{table}\n```\n", encoding="utf-8")
     return int(any(medians[name] > limit for name, limit in LIMITS.items()))
 

@@ -1,0 +1,108 @@
+"""What the demo model gets right, on drawn pictures it never saw, by kind of question.
+
+    python benchmarks/demo_model/measure_demo.py [--model FOLDER] [--pictures N]
+
+The pictures are of evaluation seeds, which no training uses. Grounding counts a box that overlaps the true
+one by IoU >= 0.5; a caption counts if it names every shape with its colour; every other answer must be the
+true one, letter for letter. Without --model the table is written to README.md beside this script.
+"""
+
+import argparse
+import re
+from collections import Counter
+from pathlib import Path
+
+from torch import inference_mode
+from tqdm import tqdm
+
+from data_scripts.conversations import ASKED, Picture, Turn, asked, draw
+from data_scripts.scenes import Scene
+from eval_mm.console import align
+from eval_mm.metrics.box import Box, iou, read_published, to_pixels
+from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, load
+from qwen_vl.generate import generate, image_features
+from qwen_vl.image import preprocess
+from qwen_vl.prompt import ImagePart, Special, build_prompt
+
+FIRST_SEED = 100_000
+"""Evaluation seeds beyond those of the bundled demo data."""
+
+LIMITS = {"grounding": (10, 28), "caption": (8, 30)}
+MARKS = re.compile(r"(</?(?:ref|box)>)")
+
+
+def right(turn: Turn, answer: str, picture: Picture) -> bool:
+    """Whether an answer counts."""
+    if turn.kind == "grounding":
+        assert isinstance(picture, Scene)
+        assert turn.box is not None
+        found = read_published(answer)
+        if found is None:
+            return False
+        pixels = to_pixels(found.box, "999", picture.width, picture.height)
+        return iou(pixels, Box(*map(float, turn.box))) >= 0.5
+    if turn.kind == "caption" and isinstance(picture, Scene):
+        named = Counter(re.findall(r"(\w+ \w+)(?= and| on|,|\.|$)", answer))
+        wanted = Counter(f"{shape.colour} {shape.kind}" for shape in picture.shapes)
+        return all(named[name] >= count for name, count in wanted.items())
+    return answer.strip() == turn.answer.strip()
+
+
+def ask(loaded: LoadedModel, turns: list[Turn], picture: Picture) -> list[str]:
+    """The model's answers to questions about one picture, greedy, with the limits of the benchmarks."""
+    pixels = preprocess(draw(picture), loaded.config.visual.image_size)
+    with inference_mode():
+        features = image_features(loaded.model, [pixels])[0]
+    answers = []
+    for turn in turns:
+        parts = [Special(part) if MARKS.fullmatch(part) else part for part in MARKS.split(turn.question)]
+        least, most = LIMITS.get(turn.kind, (1, 10))
+        found = generate(
+            loaded.model,
+            [build_prompt(loaded.tokenizer, [ImagePart(features), *parts])],
+            min_new_tokens=least,
+            max_new_tokens=most,
+            stop_ids=[loaded.tokenizer.eod_id],
+        )
+        answers.append(loaded.tokenizer.decode_answer(found[0].ids))
+    return answers
+
+
+def measure(loaded: LoadedModel, pictures: int) -> dict[str, list[bool]]:
+    """Verdicts by kind of question; grounding also by number of shapes."""
+    verdicts: dict[str, list[bool]] = {kind: [] for kind in ASKED}
+    for number in range(1, 4):
+        verdicts[f"grounding, {number} shapes"] = []
+    for seed in tqdm(range(FIRST_SEED, FIRST_SEED + pictures), unit="picture"):
+        picture, turns = asked(seed)
+        for turn, answer in zip(turns, ask(loaded, turns, picture), strict=True):
+            verdict = right(turn, answer, picture)
+            verdicts[turn.kind].append(verdict)
+            if turn.kind == "grounding" and isinstance(picture, Scene):
+                verdicts[f"grounding, {len(picture.shapes)} shapes"].append(verdict)
+    return verdicts
+
+
+def main() -> None:
+    """Measures and shows the table."""
+    parser = argparse.ArgumentParser(description="What the demo model gets right.")
+    parser.add_argument("--model", help="a checkpoint folder (default: the bundled one)")
+    parser.add_argument("--pictures", type=int, default=500, help="how many pictures (500)")
+    arguments = parser.parse_args()
+    verdicts = measure(load(arguments.model or DEMO_FOLDER, "cpu", "float32"), arguments.pictures)
+    rows = [("question", "asked", "right, %")]
+    rows += [
+        (kind, str(len(found)), f"{100 * sum(found) / len(found):.1f}")
+        for kind, found in verdicts.items()
+        if found
+    ]
+    table = align(rows)
+    print(table)
+    if arguments.model is None:
+        command = f"python benchmarks/demo_model/measure_demo.py --pictures {arguments.pictures}"
+        text = f"# The demo model\n\n`{command}`\n\n```text\n{table}\n```\n"
+        Path(__file__).with_name("README.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,131 @@
+"""Answers made elsewhere to the samples they belong to: by id, by picture, or by order."""
+
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from eval_mm.answers import Answer
+from eval_mm.errors import DataError, UserError
+from eval_mm.schema import Prediction, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Answers by sample id, and how many of the file's answers belong to no sample."""
+
+    predictions: dict[str, Prediction]
+    num_unused: int
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """The samples an id names, of which the first has no answer yet."""
+
+    samples: deque[Sample]
+    num_given: int = 0
+
+
+_Index = Mapping[str, _Waiting]
+
+
+def match(
+    answers: Sequence[Answer], samples: Sequence[Sample], path: Path, how: str, subset: bool
+) -> Matched:
+    """Gives each sample its answer.
+
+    `how` = "order": answer k belongs to sample k. `how` = "id": by sample id or, where the file names
+    pictures, by picture (file name, its stem, or the number at the stem's end); then the answers about a
+    picture belong, in file order, to the samples about it, and there must be one for each, since a lost one
+    would shift the others.
+
+    Raises:
+        DataError: an answer that belongs to no sample (without `subset`), more answers than samples for an
+        id, or a
+            picture with too few.
+        UserError: by order, another number of answers than of samples.
+    """
+    if how == "order":
+        return _by_order(answers, samples, path)
+    without_id = next((answer for answer in answers if answer.id is None), None)
+    if without_id is not None:
+        raise DataError(
+            path, f"{without_id.place} has no id; name its key with --id-key, or use --match order"
+        )
+    index = _choose_index(answers, samples)
+    predictions: dict[str, Prediction] = {}
+    num_unused = 0
+    for answer in answers:
+        waiting = _find(answer, index)
+        if waiting is None:
+            if not subset:
+                known = ", ".join(sample.id for sample in samples[:3])
+                raise DataError(
+                    path,
+                    f"{answer.place}: no sample has the id '{answer.id}' (ids are like {known}); "
+                    f"--subset scores what matches",
+                )
+            num_unused += 1
+        elif not waiting.samples:
+            raise DataError(path, f"{answer.place}: more answers than samples for the id '{answer.id}'")
+        else:
+            sample = waiting.samples.popleft()
+            waiting.num_given += 1
+            predictions[sample.id] = Prediction(sample.id, answer.text)
+    if not predictions:
+        raise DataError(path, "no answer belongs to any sample of the task")
+    for name, waiting in index.items():
+        if waiting.num_given and waiting.samples:
+            raise DataError(
+                path,
+                f"{waiting.num_given} answers for the {waiting.num_given + len(waiting.samples)} samples of "
+                f"'{name}'; answers by picture need one for each, in the order of the data",
+            )
+    return Matched(predictions, num_unused)
+
+
+def _by_order(answers: Sequence[Answer], samples: Sequence[Sample], path: Path) -> Matched:
+    if len(answers) != len(samples):
+        raise UserError(
+            f"{path}: {len(answers):,} answers for {len(samples):,} samples; --match order needs as many"
+        )
+    pairs = zip(samples, answers, strict=True)
+    return Matched({sample.id: Prediction(sample.id, answer.text) for sample, answer in pairs}, 0)
+
+
+def _choose_index(answers: Sequence[Answer], samples: Sequence[Sample]) -> _Index:
+    """Samples by id, or by picture where that fits more answers (as many, where the key says picture)."""
+    by_id = {sample.id: _Waiting(deque([sample])) for sample in samples}
+    by_picture = _index_pictures(samples)
+    fits_id = sum(_find(answer, by_id) is not None for answer in answers)
+    fits_picture = sum(_find(answer, by_picture) is not None for answer in answers)
+    if fits_picture == fits_id:
+        return by_picture if answers[0].names_picture else by_id
+    return by_picture if fits_picture > fits_id else by_id
+
+
+def _index_pictures(samples: Sequence[Sample]) -> _Index:
+    """What files call a picture -> the samples about it. A name that two pictures share names neither."""
+    waiting: dict[str, _Waiting] = {}
+    for sample in samples:
+        if sample.images:
+            waiting.setdefault(sample.images[0].path, _Waiting(deque())).samples.append(sample)
+    owners: dict[str, set[str]] = {}
+    for picture in waiting:
+        for name in _names(picture):
+            owners.setdefault(name, set()).add(picture)
+    return {name: waiting[next(iter(pictures))] for name, pictures in owners.items() if len(pictures) == 1}
+
+
+def _names(picture: str) -> set[str]:
+    """The path, the file name, the name without suffix, the number at its end."""
+    path = PurePosixPath(picture)
+    number = re.search(r"(\d+)$", path.stem)
+    return {picture, path.name, path.stem} | ({str(int(number.group(1)))} if number else set())
+
+
+def _find(answer: Answer, index: _Index) -> _Waiting | None:
+    """The samples an answer's id names; a path in front of a picture's name does not matter."""
+    assert answer.id is not None
+    return index[answer.id] if answer.id in index else index.get(PurePosixPath(answer.id).name)

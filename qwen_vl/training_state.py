@@ -1,0 +1,118 @@
+"""What a training run needs to go on after it was killed: weights, optimiser, position, and the log up to
+there.
+"""
+
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from qwen_vl.distributed import Processes
+from qwen_vl.errors import TrainingDataError
+from qwen_vl.files import replace_file
+from qwen_vl.model import QwenVL
+
+STATE = "state-"
+FREE = ("out", "device", "eval_every", "save_every", "save_dtype")
+"""Settings that may differ when a run goes on: they do not change the weights."""
+
+MOMENTS = ("exp_avg", "exp_avg_sq")
+
+
+class TrainingState:
+    """The folder of a run. Process 0 writes; all read."""
+
+    def __init__(self, out: Path, settings: Mapping[str, Any], processes: Processes) -> None:
+        self.out, self.processes = out, processes
+        self.settings = {name: value for name, value in settings.items() if name not in FREE}
+
+    @classmethod
+    def open(cls, out: Path, settings: Mapping[str, Any], processes: Processes) -> "TrainingState":
+        """The folder at `out`, made if need be; TrainingDataError where it holds a run of other settings."""
+        state = cls(out, settings, processes)
+        out.mkdir(parents=True, exist_ok=True)
+        record = out / "settings.json"
+        wanted = json.loads(json.dumps(state.settings))
+        if record.exists():
+            found = json.loads(record.read_text(encoding="utf-8"))
+            other = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
+            if other:
+                raise TrainingDataError(
+                    f"{out}: holds a run with another {', '.join(other)}; name another --out"
+                )
+        processes.wait()
+        if processes.rank == 0:
+            text = json.dumps(wanted, indent=2) + "\n"
+            replace_file(record, lambda path: path.write_text(text, encoding="utf-8"))
+        return state
+
+    def restore(self, model: QwenVL, optimiser: torch.optim.Optimizer) -> int:
+        """Puts the newest state into model and optimiser; returns the number of steps that are done."""
+        folder = self._newest()
+        done = 0
+        if folder is not None:
+            tensors = load_file(folder / "state.safetensors", device=str(model.device))
+            done = int(folder.name.removeprefix(STATE))
+            for name, parameter in _trained(model).items():
+                with torch.no_grad():
+                    parameter.copy_(tensors[f"model.{name}"])
+                moments = {moment: tensors[f"{moment}.{name}"] for moment in MOMENTS}
+                optimiser.state[parameter] = {"step": torch.tensor(float(done)), **moments}
+        self._cut_log(done)
+        self.processes.wait()
+        return done
+
+    def save(
+        self, step: int, model: QwenVL, optimiser: torch.optim.Optimizer, trained: Mapping[str, nn.Parameter]
+    ) -> None:
+        """Writes the state after `step` steps, whole or not at all, and drops the one before."""
+        if self.processes.rank == 0:
+            before = self._newest()
+            tensors: dict[str, Tensor] = {}
+            for name, parameter in trained.items():
+                tensors[f"model.{name}"] = parameter.detach().cpu().contiguous()
+                for moment in MOMENTS:
+                    tensors[f"{moment}.{name}"] = optimiser.state[parameter][moment].cpu().contiguous()
+            folder = self.out / f"{STATE}{step:06d}"
+            temporary = self.out / f".{folder.name}.tmp"
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir()
+            save_file(tensors, temporary / "state.safetensors")
+            temporary.rename(folder)
+            if before is not None:
+                shutil.rmtree(before)
+        self.processes.wait()
+
+    def log(self, record: Mapping[str, float]) -> None:
+        """Appends a line to the log."""
+        if self.processes.rank == 0:
+            with (self.out / "log.jsonl").open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+
+    def _newest(self) -> Path | None:
+        return max(self.out.glob(f"{STATE}*"), default=None)
+
+    def _cut_log(self, done: int) -> None:
+        """Drops the lines of steps that will be taken again."""
+        path = self.out / "log.jsonl"
+        if self.processes.rank == 0 and path.exists():
+            lines = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= done]
+            text = "".join(f"{line}\n" for line in lines)
+            replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _trained(model: QwenVL) -> dict[str, nn.Parameter]:
+    return {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+
+def _step_of(line: str) -> float:
+    """The step of a log line; beyond any for a torn one."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return float("inf")
