@@ -91,7 +91,10 @@ def _run(args: argparse.Namespace) -> int:
     if args.verb == "demo-training":
         from data_scripts import training
 
-        training.write(args.out, args.scenes, args.seed, args.max_shapes, args.workers)
+        lesson = training.Lesson(args.max_shapes, coarse=args.coarse)
+        if args.kinds is not None:
+            lesson = lesson._replace(kinds=tuple(args.kinds.split(",")))
+        training.write(args.out, args.scenes, args.seed, lesson, args.workers)
         return 0
     benchmark = BENCHMARKS[args.benchmark]
     if args.verb == "prepare":
@@ -155,6 +158,16 @@ def _parser() -> Parser:
     )
     training.add_argument(
         "--max-shapes", type=int, choices=(1, 2, 3), default=3, help="at most so many shapes in a scene (3)"
+    )
+    training.add_argument(
+        "--kinds", metavar="KINDS", help="only these kinds of questions, comma-separated (all)"
+    )
+    training.add_argument(
+        "--coarse",
+        type=int,
+        choices=(10, 50, 100),
+        default=10,
+        help="round coordinates to so many thousandths; for early lessons 50 or 100 (10)",
     )
     training.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, metavar="W", help="processes (one per core)"

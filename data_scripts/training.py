@@ -11,6 +11,7 @@ complete, so a folder that has it is whole.
 
 import json
 import os
+import re
 import signal
 import sys
 from collections import deque
@@ -18,6 +19,7 @@ from collections.abc import Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import closing, suppress
+from dataclasses import replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -25,7 +27,7 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from data_scripts.conversations import Turn, asked, draw
+from data_scripts.conversations import ASKED, Turn, asked, draw
 from data_scripts.scenes import FIRST_TRAINING_SEED
 from eval_mm.console import align, count
 from eval_mm.errors import UserError
@@ -40,6 +42,9 @@ PART = 100
 """Scenes that a process is given at a time."""
 
 
+COORDINATE = re.compile(r"(?<=[(,])\d+")
+
+
 class Part(NamedTuple):
     """Some consecutive scenes, written."""
 
@@ -49,7 +54,16 @@ class Part(NamedTuple):
     """JSON objects, separated by a comma and a line end."""
 
 
-def write(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> None:
+class Lesson(NamedTuple):
+    """What is asked about scenes: how many shapes they have at most, which kinds of turns, how exactly."""
+
+    max_shapes: int = 3
+    kinds: tuple[str, ...] = ASKED
+    coarse: int = 10
+    """Coordinates are rounded to this many thousandths; 10 leaves them as the turns have them."""
+
+
+def write(out: Path, scenes: int, seed: int, lesson: Lesson, workers: int) -> None:
     """Draws the scenes and writes pictures and rows; the same files whatever the number of workers.
 
     Raises:
@@ -60,6 +74,8 @@ def write(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> N
         raise UserError(f"--scenes {scenes}: expected 1 to {MOST_SCENES}")
     if seed < 0:
         raise UserError(f"--seed {seed}: expected 0 or more")
+    if not set(lesson.kinds) <= set(ASKED):
+        raise UserError(f"--kinds {','.join(lesson.kinds)}: expected some of {', '.join(ASKED)}")
     if workers < 1:
         raise UserError(f"--workers {workers}: expected 1 or more")
     if path.exists():
@@ -71,7 +87,7 @@ def write(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> N
     try:
         with temporary.open("w", encoding="utf-8") as file:
             separator = "[\n"
-            with closing(_parts(out, scenes, seed, max_shapes, workers)) as parts:
+            with closing(_parts(out, scenes, seed, lesson, workers)) as parts:
                 for part in parts:
                     file.write(separator + part.rows)
                     separator = ",\n"
@@ -114,10 +130,10 @@ def rows(seed: int, index: int, turns: Sequence[Turn]) -> list[dict[str, Any]]:
     ]
 
 
-def _parts(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> Generator[Part, None, None]:
+def _parts(out: Path, scenes: int, seed: int, lesson: Lesson, workers: int) -> Generator[Part, None, None]:
     """The parts in order, made by several processes, with a progress bar on stderr."""
     spans = deque(range(start, min(start + PART, scenes)) for start in range(0, scenes, PART))
-    work = partial(_write_part, out, seed, max_shapes)
+    work = partial(_write_part, out, seed, lesson)
     with tqdm(total=scenes, desc="scenes", unit="scene", file=sys.stderr) as bar:
         if workers == 1:
             for part in map(work, spans):
@@ -147,12 +163,25 @@ def _parts(out: Path, scenes: int, seed: int, max_shapes: int, workers: int) -> 
             pool.shutdown(cancel_futures=True)
 
 
-def _write_part(out: Path, seed: int, max_shapes: int, span: range) -> Part:
+def _write_part(out: Path, seed: int, lesson: Lesson, span: range) -> Part:
     """Draws and writes the pictures of some scenes, and returns their rows."""
     texts, kinds = [], []
     for index in span:
-        shown, turns = asked(scene_seed(seed, index), max_shapes)
+        shown, turns = asked(scene_seed(seed, index), lesson.max_shapes)
         draw(shown).save(out / picture_path(index), "PNG", compress_level=1)
+        turns = [_coarser(turn, lesson.coarse) for turn in turns if turn.kind in lesson.kinds]
         kinds += [turn.kind for turn in turns]
         texts += [json.dumps(row, ensure_ascii=False) for row in rows(seed, index, turns)]
     return Part(len(span), tuple(kinds), ",\n".join(texts))
+
+
+def _coarser(turn: Turn, step: int) -> Turn:
+    """A turn with its coordinates rounded to `step`, at most 900: early lessons want one digit, not two."""
+    if step == 10 or turn.kind not in ("grounding", "point"):
+        return turn
+
+    def rounded(number: re.Match[str]) -> str:
+        return str(min(900, round(int(number[0]) / step) * step))
+
+    question, answer = (COORDINATE.sub(rounded, text) for text in (turn.question, turn.answer))
+    return replace(turn, question=question, answer=answer)

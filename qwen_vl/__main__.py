@@ -21,7 +21,8 @@ where a killed run stopped. The result is a checkpoint folder that --model takes
 
 NUMBERS: list[tuple[str, int | float | None, str]] = [
     ("epochs", 1, "times through the data"),
-    ("max-steps", None, "stop after so many steps"),
+    ("max-steps", None, "plan so many steps at most"),
+    ("stop-after", None, "end after so many steps of the plan, the learning rate still high"),
     ("batch-tokens", 4096, "decoder tokens a batch"),
     ("max-rows", 16, "rows that share one reading of a picture"),
     ("accumulate", 1, "batches a step"),

@@ -60,6 +60,7 @@ class Settings:
     format: Format = "chatml"
     epochs: int = 1
     max_steps: int | None = None
+    stop_after: int | None = None
     batch_tokens: int = 4096
     max_rows: int = 16
     accumulate: int = 1
@@ -93,18 +94,19 @@ def finetune(settings: Settings, progress: bool = False) -> Path:
         loaded = load(settings.model, str(processes.device), "float32")
         train, held_out = _read_groups(settings, loaded)
         steps = _plan(train, settings)
+        ends = min(len(steps), settings.stop_after or len(steps))
         state = TrainingState.open(out, asdict(settings), processes)
         trained = _choose_parameters(loaded.model, settings.freeze)
         optimiser = _optimiser(loaded.model, trained, settings)
         done = state.restore(loaded.model, optimiser)
-        with _progress(len(steps), done, progress and processes.rank == 0) as bar:
-            for index, (batches, pixels) in _prefetched(steps, done, loaded.model, processes):
+        with _progress(ends, done, progress and processes.rank == 0) as bar:
+            for index, (batches, pixels) in _prefetched(steps[:ends], done, loaded.model, processes):
                 rate = learning_rate(index, len(steps), settings)
                 for group in optimiser.param_groups:
                     group["lr"] = rate
                 loss, norm = take_step(loaded.model, trained, optimiser, batches, pixels, settings, processes)
                 record: dict[str, float] = {"step": index + 1, "loss": loss, "norm": norm, "rate": rate}
-                last = index + 1 == len(steps)
+                last = index + 1 == ends
                 if held_out and (last or (index + 1) % settings.eval_every == 0):
                     record["held_out_loss"] = mean_loss(loaded.model, held_out, settings, processes)
                 state.log(record)

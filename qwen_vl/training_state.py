@@ -18,7 +18,7 @@ from qwen_vl.files import replace_file
 from qwen_vl.model import QwenVL
 
 STATE = "state-"
-FREE = ("out", "device", "eval_every", "save_every", "save_dtype")
+FREE = ("out", "device", "stop_after", "eval_every", "save_every", "save_dtype")
 """Settings that may differ when a run goes on: they do not change the weights."""
 
 MOMENTS = ("exp_avg", "exp_avg_sq")

@@ -31,9 +31,12 @@ from qwen_vl.tokenizer import SPECIAL_TOKENS
 N_RANKS = 640
 SEED = 0
 STD = 0.08
+WORD_STD = 0.4
+"""Word embeddings as large as what the blocks add to them, so that words are not drowned."""
 FAST_WAVES = 8
 """So many of the waves of each kind tell neighbouring cells apart; the slower ones hardly change."""
 SHARPNESS = 4.0
+RESIDUAL = ("attn.c_proj.weight", "attn.out_proj.weight", "mlp.c_proj.weight")
 
 
 def config() -> QwenVLConfig:
@@ -55,10 +58,10 @@ def config() -> QwenVLConfig:
         demo=True,
         visual=VisionConfig(
             image_size=96,
-            patch_size=8,
-            width=96,
-            layers=3,
-            heads=3,
+            patch_size=12,
+            width=128,
+            layers=4,
+            heads=4,
             mlp_ratio=4.0,
             output_dim=128,
             image_start_id=N_RANKS + SPECIAL_TOKENS.index("<img>"),
@@ -75,23 +78,19 @@ def fresh_model() -> QwenVL:
     dim = sizes.visual.output_dim
     waves = torch.arange(dim) % (dim // 4) < FAST_WAVES
     look = torch.diag(waves.float() * math.sqrt(SHARPNESS * math.sqrt(dim)))
+    copy = torch.eye(dim)
     with torch.no_grad():
-        visual.positional_embedding.copy_(sincos_positions(16, sizes.visual.width))
-        visual.proj.copy_(torch.eye(dim))
+        for name, parameter in model.named_parameters():
+            if name.endswith(RESIDUAL):
+                parameter.mul_(0.5)
+        model.transformer.wte.weight.mul_(WORD_STD / STD)
+        visual.conv1.weight.mul_(0.5)  # the pale ground would drown everything else
+        visual.positional_embedding.copy_(2 * sincos_positions(16, sizes.visual.width))
+        visual.proj.copy_(copy)
         pool.ln_q.weight.fill_(0.1)
         pool.ln_kv.weight.fill_(0.3)
-        pool.attn.in_proj_weight.copy_(torch.cat((look, look, torch.eye(dim))))
-        pool.attn.out_proj.weight.copy_(torch.eye(dim))
-        for block in (*model.transformer.h, *visual.transformer.resblocks):
-            for last in (
-                (block.attn.c_proj, block.mlp.c_proj)
-                if hasattr(block.attn, "c_proj")
-                else (
-                    block.attn.out_proj,
-                    block.mlp.c_proj,
-                )
-            ):
-                last.weight.mul_(0.5)
+        pool.attn.in_proj_weight.copy_(torch.cat((look, look, copy)))
+        pool.attn.out_proj.weight.copy_(copy)
     return model
 
 
