@@ -1,4 +1,4 @@
-r"""The list form of a multimodal text, and the boxes in it.
+r"""What a user of the chat model says and hears: a turn in ChatML, the list form, boxes in a text.
 
     [{"image": "a.png"}, {"text": "find "}, {"ref": "the dog", "box": [(1, 2, 3, 4)]}]
     "Picture 1: <img>a.png</img>\nfind <ref>the dog</ref><box>(1,2),(3,4)</box>"

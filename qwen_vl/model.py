@@ -38,7 +38,7 @@ class Transformer(nn.Module):
 
 
 class QwenVL(nn.Module):
-    """Qwen-VL without any state of generation: embed, decode, logits."""
+    """Qwen-VL without any state of generation: encode_images, embed, decode, and lm_head for the logits."""
 
     def __init__(self, config: QwenVLConfig) -> None:
         super().__init__()
@@ -103,18 +103,6 @@ class QwenVL(nn.Module):
         for block in self.transformer.h:
             hidden_XC = block(hidden_XC, tables, attend)
         return self.transformer.ln_f(hidden_XC)
-
-    def forward(
-        self,
-        ids_X: Tensor,
-        features_NQC: Tensor | None,
-        tables: Rotation,
-        attend: Attend,
-        last: int | None = None,
-    ) -> Tensor:
-        """Logits (X, V) in the compute dtype; with `last`, of the last so many rows of the sequence only."""
-        hidden_XC = self.decode(self.embed(ids_X, features_NQC), tables, attend)
-        return self.lm_head(hidden_XC if last is None else hidden_XC[..., -last:, :])
 
 
 def empty_model(config: QwenVLConfig) -> QwenVL:

@@ -178,6 +178,14 @@ def test_a_copy_of_the_demo_model_is_still_the_demo_model(checkpoint: Path) -> N
     assert models.load(str(checkpoint), "cpu", "float32").info.demo
 
 
+def test_what_is_recorded_of_the_model(demo: Backend) -> None:
+    """Coordinates of Qwen-VL run to 999, not 1000; recorded is what computed, not what was asked for."""
+    assert demo.info.box_scale == "999"
+    assert demo.info.protocol == "qwen-vl"
+    assert demo.info.compute == "cpu, float32"
+    assert not demo.info.chat
+
+
 def test_a_chat_checkpoint_answers_instructions(
     checkpoint: Path, pictures: list[str], tmp_path: Path
 ) -> None:

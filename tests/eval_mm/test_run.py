@@ -2,6 +2,7 @@
 
 import json
 import random
+import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from eval_mm.data import Selection
 from eval_mm.errors import UserError
 from eval_mm.run import run
 from eval_mm.schema import Image, ModelInfo, Prediction, Request
+from tests.conftest import ROOT
 from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, rows, write_data
 
 
@@ -255,6 +257,11 @@ def test_the_manifest_says_what_was_run(data: Path, tmp_path: Path) -> None:
     assert (entry["protocol"], entry["data"]) == ("qwen-vl", str(data.resolve()))
     assert entry["seconds"] >= 0
     (record,) = manifest["runs"]
+    if (ROOT / ".git").exists():
+        command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
+        head = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert record["git_commit"] == head.strip()
+    assert record["arguments"] == [], "the command line of a host program may hold secrets"
     assert {"started", "finished", "packages", "python", "machine", "compute", "arguments"} <= record.keys()
 
 

@@ -149,12 +149,3 @@ def test_random_model_is_a_function_of_its_seed(tiny_config: QwenVLConfig) -> No
     assert not torch.equal(first["lm_head.weight"], other["lm_head.weight"])
     assert float(first["transformer.visual.ln_post.weight"].min()) == 1.0
     assert float(first["transformer.h.0.attn.c_attn.bias"].abs().max()) == 0.0
-
-
-def test_last_logits_only(tiny_config: QwenVLConfig) -> None:
-    """`last` spares the output layer for rows nobody reads, and must take them from the end."""
-    model = random_model(tiny_config, seed=0)
-    ids = torch.arange(12).reshape(2, 6)
-    tables = model.rotation(torch.arange(6), 1.0)
-    everything = model(ids, None, tables, lambda layer, q, k, v: v)
-    torch.testing.assert_close(model(ids, None, tables, lambda layer, q, k, v: v, last=2), everything[:, -2:])
