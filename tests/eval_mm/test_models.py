@@ -27,11 +27,11 @@ def demo() -> Backend:
 
 @pytest.fixture
 def pictures(tmp_path: Path) -> list[str]:
-    """Three pictures that differ."""
+    """Three pictures of one square each, in three places and colours."""
     paths = []
     for index, colour in enumerate(["red", "green", "blue"]):
-        picture = Picture.new("RGB", (60, 40), colour)
-        picture.paste((255, 255, 0), (5 * index, 5, 20 + 9 * index, 30))
+        picture = Picture.new("RGB", (120, 120), (248, 248, 246))
+        picture.paste(colour, (10 + 35 * index, 70 - 30 * index, 50 + 35 * index, 110 - 30 * index))
         paths.append(str(tmp_path / f"{index}.png"))
         picture.save(paths[-1])
     return paths
@@ -45,7 +45,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def grounding(name: str, picture: str, expression: str, **limits: int) -> Request:
     prompt: Prompt = (Image(picture), Mark("<ref>"), expression, Mark("</ref>"), Mark("<box>"))
-    return Request(name, prompt, **{"min_new_tokens": 4, "max_new_tokens": 12} | limits)  # type: ignore[arg-type]
+    return Request(name, prompt, **{"min_new_tokens": 10, "max_new_tokens": 20} | limits)  # type: ignore[arg-type]
 
 
 def ask(model: Backend, *requests: Request) -> dict[str, Prediction]:
@@ -57,12 +57,12 @@ def test_an_answer_does_not_depend_on_its_neighbours(demo: Backend, pictures: li
     requests = [
         grounding(f"{number} {text}", picture, text)
         for number, picture in enumerate(pictures)
-        for text in ("red circle", "the same question")
+        for text in ("red square", "the square")
     ]
     alone = {request.id: ask(demo, request)[request.id] for request in requests}
     assert ask(demo, *requests) == alone
     assert ask(demo, *requests[::-1]) == alone
-    same_question = {alone[f"{number} the same question"].text for number in range(3)}
+    same_question = {alone[f"{number} the square"].text for number in range(3)}
     assert len(same_question) == 3, "three pictures, one question: the picture is not looked at"
 
 

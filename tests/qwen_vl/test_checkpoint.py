@@ -39,7 +39,7 @@ def test_demo_answers() -> None:
         build_prompt(
             loaded.tokenizer,
             [
-                ImagePart(preprocess(Image.new("RGB", (40, 30), colour), 112)),
+                ImagePart(preprocess(Image.new("RGB", (40, 30), colour), loaded.config.visual.image_size)),
                 "Describe the image in English:",
             ],
         )
@@ -122,7 +122,7 @@ def test_vocabulary_of_another_model(folder: Path) -> None:
     """Ids shifted by one still embed, and every answer is noise."""
     path = folder / "qwen.tiktoken"
     path.write_text("\n".join(path.read_text().splitlines()[:-1]))
-    with pytest.raises(CheckpointError, match=r"config\.json says <img> is 726, the vocabulary says 725"):
+    with pytest.raises(CheckpointError, match=r"config\.json says <img> is 854, the vocabulary says 853"):
         load(folder)
 
 
@@ -159,8 +159,8 @@ def test_config_of_another_model(folder: Path) -> None:
     """Weights that do not fit are named, not reshaped."""
     path = folder / "config.json"
     values = json.loads(path.read_text())
-    path.write_text(json.dumps(values | {"num_hidden_layers": 4}))
-    with pytest.raises(CheckpointError, match=r"8 missing \(transformer.h.3.ln_1.weight, "):
+    path.write_text(json.dumps(values | {"num_hidden_layers": 5}))
+    with pytest.raises(CheckpointError, match=r"8 missing \(transformer.h.4.ln_1.weight, "):
         load(folder)
 
 
