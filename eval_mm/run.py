@@ -120,25 +120,30 @@ def run(
     datasets = [load(task, root, selection) for task in chosen]
     from eval_mm.provenance import describe_run, now  # not needed by --help and list
 
-    folder = store.RunFolder.create(Path(out) if out is not None else RUNS / _folder_name(model))
-    backend = models.load(model, device, dtype) if isinstance(model, str) else model
-    notices = _compare_with_folder(folder, backend, [task.name for task in chosen])
-    folder.manifest["runs"] = [
-        *folder.manifest.get("runs", []),
-        describe_run(backend.info, arguments),
-    ]
-    outcomes = []
-    for task, dataset in zip(chosen, datasets, strict=True):
-        asked = tasks.get_protocol(task, protocol or backend.info.protocol)
-        if asked.chat and not backend.info.chat:
-            raise UserError(
-                f"{backend.info.name} is a base model without a chat format, which {asked.name} needs; "
-                f"--protocol qwen-vl does without"
-            )
-        outcomes.append(_run_task(task, dataset, asked, backend, selection, folder, progress))
-    folder.manifest["runs"][-1]["finished"] = now()
-    folder.write_manifest()
-    return Report(tuple(outcomes), folder.path, root, backend.info, tuple(notices))
+    with store.RunFolder.create(Path(out) if out is not None else RUNS / _folder_name(model)) as folder:
+        backend = models.load(model, device, dtype) if isinstance(model, str) else model
+        notices = _compare_with_folder(folder, backend, [task.name for task in chosen])
+        asked = [_protocol_for(task, protocol, backend) for task in chosen]
+        record = describe_run(backend.info, arguments)
+        folder.manifest.setdefault("runs", []).append(record)
+        outcomes = tuple(
+            _run_task(task, dataset, asking, backend, selection, folder, progress)
+            for task, dataset, asking in zip(chosen, datasets, asked, strict=True)
+        )
+        record["finished"] = now()
+        folder.write_manifest()
+    return Report(outcomes, folder.path, root, backend.info, tuple(notices))
+
+
+def _protocol_for(task: Task, name: str | None, backend: Backend) -> Protocol:
+    """The protocol a back end is asked by; UserError for a chat turn to a model without a chat format."""
+    protocol = tasks.get_protocol(task, name or backend.info.protocol)
+    if protocol.chat and not backend.info.chat:
+        raise UserError(
+            f"{backend.info.name} is a base model without a chat format, which {protocol.name} needs; "
+            f"--protocol qwen-vl does without"
+        )
+    return protocol
 
 
 def _run_task(
@@ -158,7 +163,8 @@ def _run_task(
         version=task.version,
         model=backend.info,
     )
-    before = _earlier_seconds(folder, task.name, entry)
+    earlier = _same_run(folder, task.name, entry)
+    before = earlier.seconds if earlier is not None else 0.0
     started = time.perf_counter()
     requests = [to_request(sample, protocol, dataset.root.path) for sample in dataset.samples]
     keys = store.Keys(backend.info.fingerprint)
@@ -179,7 +185,9 @@ def _run_task(
                 if request.id not in answers and (answer := _stored(request, journal, keys)) is not None
             }
     finally:
-        seconds = note_time()
+        if _same_run(folder, task.name, entry) is not None:
+            note_time()
+    seconds = note_time()
     result, rows = score_task(
         task,
         dataset,
@@ -262,13 +270,13 @@ def _compare_with_folder(folder: store.RunFolder, backend: Backend, names: Seque
     ]
 
 
-def _earlier_seconds(folder: store.RunFolder, task: str, entry: store.TaskEntry) -> float:
-    """What earlier sessions of this very run took; 0 where the folder holds another one."""
+def _same_run(folder: store.RunFolder, task: str, entry: store.TaskEntry) -> store.TaskEntry | None:
+    """What the folder notes of this very run of a task; None where it holds another one, or none."""
     stored = folder.manifest["tasks"].get(task)
     if stored is None:
-        return 0.0
+        return None
     before = store.TaskEntry.from_json(stored, folder.path)
-    return before.seconds if replace(before, seconds=0.0) == entry else 0.0
+    return before if replace(before, seconds=entry.seconds) == entry else None
 
 
 def _watch(

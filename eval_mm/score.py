@@ -144,7 +144,8 @@ def score(
         subset=subset,
     )
     if out is not None:
-        store.RunFolder.create(Path(out)).write_result(result, rows)
+        with store.RunFolder.create(Path(out)) as folder:
+            folder.write_result(result, rows)
     return [result]
 
 

@@ -134,7 +134,7 @@ class RunFolder:
 
     def __init__(self, path: Path, manifest: dict[str, Any]):
         self.path, self.manifest = path, manifest
-        self._lock: TextIO | None = None  # held until this object, or its process, ends
+        self._lock: TextIO | None = None
 
     @classmethod
     def create(cls, path: Path) -> "RunFolder":
@@ -168,6 +168,16 @@ class RunFolder:
                 "not the manifest of a run; delete it and run again, stored answers are reused",
             )
         return cls(path, manifest)
+
+    def __enter__(self) -> "RunFolder":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Gives the folder free for another run; a process that dies does so too."""
+        if self._lock is not None:
+            self._lock.close()
 
     def task_folder(self, task: str) -> Path:
         """The folder of one task, made if need be."""

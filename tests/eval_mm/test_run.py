@@ -78,6 +78,22 @@ def test_an_interrupted_run_goes_on(data: Path, tmp_path: Path) -> None:
     assert files(out) == files(tmp_path / "other")
 
 
+def test_a_run_stopped_before_its_first_answer_leaves_the_folder_alone(data: Path, tmp_path: Path) -> None:
+    """The manifest must not speak of a run that never answered: the finished one must stay scorable."""
+
+    class Failing(ScriptedModel):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
+            raise KeyboardInterrupt
+            yield
+
+    out = tmp_path / "run"
+    run(ScriptedModel(), ["refcoco_val"], data, out=out)
+    with pytest.raises(KeyboardInterrupt):
+        run(Failing(), ["refcoco_val"], data, out=out, protocol="instruct")
+    assert eval_mm.score(out)[0].num_samples == 6
+    run(ScriptedModel(), ["refcoco_val"], data, out=out, protocol="instruct")
+
+
 def test_what_changed_is_asked_again(data: Path, tmp_path: Path) -> None:
     """Another checkpoint, protocol, question or picture: each asks exactly the samples it touches."""
     out = tmp_path / "run"

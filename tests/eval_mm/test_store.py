@@ -109,11 +109,10 @@ def test_half_a_surrogate_pair_is_kept(tmp_path: Path) -> None:
 
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     """Two writers would tear each other's journal and manifest: the second is told so."""
-    first = RunFolder.create(tmp_path)
-    with pytest.raises(UserError, match="another run is writing there"):
+    with RunFolder.create(tmp_path), pytest.raises(UserError, match="another run is writing there"):
         RunFolder.create(tmp_path)
-    del first
-    RunFolder.create(tmp_path)
+    with RunFolder.create(tmp_path):
+        pass
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:
