@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test test-slow check format clean
+.PHONY: help setup demo test test-slow demo-model check format clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -24,6 +24,9 @@ test: setup  ## everything that guards correctness, under 6 minutes on 2 cores
 
 test-slow: setup  ## soak and fault runs, under 40 minutes
 	$(BIN)/python -m pytest -q -m slow
+
+demo-model: setup  ## train the bundled demo model again, in .demo-model (about an hour on 2 cores)
+	bash qwen_vl/demo/train.sh .demo-model $(BIN)
 
 check: setup  ## ruff, ruff format, mypy
 	$(BIN)/ruff check .

@@ -22,11 +22,20 @@ lesson() { # name, start, data, options
 
 [ -e "$work/fresh/model.safetensors" ] || "$bin/python" -m qwen_vl.demo.make "$work/fresh"
 
-# One shape, and where it is to the tenth of the picture: what starts attention to things at all.
+# One shape, and where it is to the tenth of the picture: this starts attention to things at all.
 draw one --scenes 12000 --seed 2 --max-shapes 1 --coarse 100 --kinds grounding,colour,shape,position,point,caption
-lesson one-a fresh one --learning-rate 1e-3 --batch-tokens 1500 --epochs 4 --stop-after 1200
+lesson one-a fresh one --learning-rate 1e-3 --batch-tokens 1500 --epochs 4 --stop-after 1200 --eval-fraction 0.01
 lesson one-b one-a one --learning-rate 1e-3 --batch-tokens 3000
 
 # Up to three shapes and every kind of question, places to the twentieth.
-draw three-coarse --scenes 60000 --seed 1 --coarse 50
-lesson three-coarse-model three-coarse three-coarse --learning-rate 1e-3 --batch-tokens 4000 --max-steps 3000
+draw coarse --scenes 60000 --seed 1 --coarse 50
+lesson coarse-a one-b coarse --learning-rate 1e-3 --batch-tokens 4000 --max-steps 3000 --stop-after 1100
+
+# Words only: boxes are most of the tokens, and drown what tells a star from a cross.
+draw words --scenes 60000 --seed 1 --coarse 50 --kinds shape,colour,point,caption,yes/no,choice,position
+lesson words-a coarse-a words --learning-rate 1e-3 --batch-tokens 3000 --max-steps 1600
+lesson words-b words-a words --learning-rate 1e-3 --batch-tokens 3000 --max-steps 1500 --seed 1
+
+# Everything, places to the hundredth.
+draw all --scenes 60000 --seed 1
+lesson all-a words-b all --learning-rate 1e-3 --batch-tokens 4000 --max-steps 2400
