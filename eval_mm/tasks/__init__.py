@@ -59,6 +59,7 @@ def get_protocol(task: Task, name: str) -> Protocol:
 
 
 def _unknown(kind: str, name: str, known: list[str], hint: str) -> UserError:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    by_lower = {other.lower(): other for other in known}
+    near = [by_lower[close] for close in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
     guess = f"did you mean {' or '.join(near)}? " if near else ""
     return UserError(f"unknown {kind} '{name}': {guess}{hint}")

@@ -104,6 +104,8 @@ def test_an_unknown_task_names_the_nearest(capsys: pytest.CaptureFixture[str]) -
     """A typo gets its correction."""
     assert main(["run", "--task", "refcoco_tesA", "--model", "echo"]) == 2
     assert "unknown task 'refcoco_tesA': did you mean refcoco_testA" in one_error(capsys)
+    assert main(["run", "--task", "REFCOCO", "--model", "echo"]) == 2
+    assert "did you mean refcoco" in one_error(capsys)
 
 
 def test_bad_input_is_one_line(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

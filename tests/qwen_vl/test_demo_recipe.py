@@ -1,4 +1,4 @@
-"""The recipe of the demo model, without its hour: every command it would run is valid, in order, and done once."""
+"""The recipe of the demo model, without its hour: each command is valid, in order, and done once."""
 
 import json
 import subprocess
