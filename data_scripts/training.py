@@ -89,10 +89,13 @@ def write(out: Path, scenes: int, seed: int, lesson: Lesson, workers: int) -> No
             separator = "[\n"
             with closing(_parts(out, scenes, seed, lesson, workers)) as parts:
                 for part in parts:
-                    file.write(separator + part.rows)
-                    separator = ",\n"
+                    if part.rows:
+                        file.write(separator + part.rows)
+                        separator = ",\n"
                     for kind in part.kinds:
                         kinds[kind] = kinds.get(kind, 0) + 1
+            if not kinds:
+                raise UserError(f"none of {scenes} scenes has questions of --kinds {','.join(lesson.kinds)}")
             file.write("\n]\n")
         temporary.replace(path)
     finally:
@@ -176,12 +179,12 @@ def _write_part(out: Path, seed: int, lesson: Lesson, span: range) -> Part:
 
 
 def _coarser(turn: Turn, step: int) -> Turn:
-    """A turn with its coordinates rounded to `step`, at most 900: early lessons want one digit, not two."""
+    """A turn with its coordinates rounded to `step`, below 1000: early lessons want one digit, not two."""
     if step == 10 or turn.kind not in ("grounding", "point"):
         return turn
 
     def rounded(number: re.Match[str]) -> str:
-        return str(min(900, round(int(number[0]) / step) * step))
+        return str(min(990 // step, round(int(number[0]) / step)) * step)
 
     question, answer = (COORDINATE.sub(rounded, text) for text in (turn.question, turn.answer))
     return replace(turn, question=question, answer=answer)

@@ -5,6 +5,7 @@ Exit codes: 0 complete; 2 bad usage or bad input, said in one line; 3 finished w
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import get_args
@@ -177,6 +178,8 @@ def _filled(text: str) -> str:
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.seed is not None and arguments.sample is None:
         raise UserError("--seed is for --sample N: without it there is nothing to draw")
+    if arguments.model == "demo":  # small matrices gain nothing from threads, and lose all on busy cores
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
     report = run(
         arguments.model,
         arguments.task,

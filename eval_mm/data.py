@@ -151,7 +151,7 @@ def find_root(data: str | os.PathLike[str] | None = None) -> DataRoot:
     if not named or not path.is_dir():
         source = "--data" if data is not None else "EVAL_MM_DATA"
         raise UserError(f"{source} {named}: no such folder; name a data root, or 'demo' for the bundled data")
-    return DataRoot(path, demo=(path / DEMO_MARK).exists())
+    return DataRoot(path, demo=(path / DEMO_MARK).is_file())
 
 
 def load(task: Task, root: DataRoot, selection: Selection = ALL_ROWS) -> Dataset:

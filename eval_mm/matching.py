@@ -95,14 +95,14 @@ def _by_order(answers: Sequence[Answer], samples: Sequence[Sample], path: Path) 
 
 
 def _choose_index(answers: Sequence[Answer], samples: Sequence[Sample]) -> _Index:
-    """Samples by id, or by picture where that fits more answers (as many, where the key says picture)."""
+    """Samples by id; by picture where the key says picture and that fits as many, or where no id fits."""
     by_id = {sample.id: _Waiting(deque([sample])) for sample in samples}
     by_picture = _index_pictures(samples)
     fits_id = sum(_find(answer, by_id) is not None for answer in answers)
     fits_picture = sum(_find(answer, by_picture) is not None for answer in answers)
-    if fits_picture == fits_id:
-        return by_picture if answers[0].names_picture else by_id
-    return by_picture if fits_picture > fits_id else by_id
+    if answers[0].names_picture:
+        return by_picture if fits_picture >= fits_id else by_id
+    return by_id if fits_id or not fits_picture else by_picture
 
 
 def _index_pictures(samples: Sequence[Sample]) -> _Index:

@@ -20,7 +20,7 @@ SHOWN_ERRORS = 3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A result, with what belongs to this run alone."""
+    """A result, with what belongs to this session alone: its seconds, the answers it found stored."""
 
     result: Result
     seconds: float
@@ -163,31 +163,24 @@ def _run_task(
         version=task.version,
         model=backend.info,
     )
-    earlier = _same_run(folder, task.name, entry)
-    before = earlier.seconds if earlier is not None else 0.0
     started = time.perf_counter()
     requests = [to_request(sample, protocol, dataset.root.path) for sample in dataset.samples]
     keys = store.Keys(backend.info.fingerprint)
 
-    def note_time() -> float:
-        seconds = before + time.perf_counter() - started
-        folder.manifest["tasks"][task.name] = replace(entry, seconds=round(seconds, 3)).to_json()
+    def note() -> None:
+        folder.manifest["tasks"][task.name] = entry.to_json()
         folder.write_manifest()
-        return seconds
 
-    try:
-        with store.Journal(folder.task_folder(task.name)) as journal:
-            todo = [request for request in requests if _stored(request, journal, keys) is None]
-            answers = _ask(todo, journal, keys, backend, task.name, len(requests), progress, note_time)
-            predictions = answers | {
-                request.id: answer
-                for request in requests
-                if request.id not in answers and (answer := _stored(request, journal, keys)) is not None
-            }
-    finally:
-        if _same_run(folder, task.name, entry) is not None:
-            note_time()
-    seconds = note_time()
+    with store.Journal(folder.task_folder(task.name)) as journal:
+        stored = {request.id: _stored(request, journal, keys) for request in requests}
+        todo = [request for request in requests if stored[request.id] is None]
+        answers = _ask(todo, journal, keys, backend, task.name, len(requests), progress, note)
+        reused = {name: answer for name, answer in stored.items() if answer is not None}
+        for answer in reused.values():
+            journal.reuse(answer)
+    note()
+    predictions = answers | reused
+    seconds = time.perf_counter() - started
     result, rows = score_task(
         task,
         dataset,
@@ -198,6 +191,7 @@ def _run_task(
         config=run_config(protocol, selection, backend.info),
     )
     folder.write_result(result, rows)
+    folder.manifest["runs"][-1].setdefault("seconds", {})[task.name] = round(seconds, 3)
     errors = [f"{answer.id}: {answer.error}" for answer in predictions.values() if answer.error is not None]
     return Outcome(result, seconds, len(requests) - len(todo), tuple(errors[:SHOWN_ERRORS]))
 
@@ -268,15 +262,6 @@ def _compare_with_folder(folder: store.RunFolder, backend: Backend, names: Seque
         f"{folder.path} held results of another checkpoint or dtype called '{backend.info.name}' for "
         f"{', '.join(others)}; they were replaced, its answers stay in the journals"
     ]
-
-
-def _same_run(folder: store.RunFolder, task: str, entry: store.TaskEntry) -> store.TaskEntry | None:
-    """What the folder notes of this very run of a task; None where it holds another one, or none."""
-    stored = folder.manifest["tasks"].get(task)
-    if stored is None:
-        return None
-    before = store.TaskEntry.from_json(stored, folder.path)
-    return before if replace(before, seconds=entry.seconds) == entry else None
 
 
 def _watch(

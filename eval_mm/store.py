@@ -78,7 +78,10 @@ class Journal:
 
     def __init__(self, folder: Path):
         self.path = folder / JOURNAL
-        self._answers = {(answer.id, answer.key): answer for answer in read_answers(folder)}
+        self._answers: dict[tuple[str, str], Prediction] = {}
+        self._last: dict[tuple[str, str], str] = {}
+        for answer in read_answers(folder):
+            self._note(answer)
         _drop_torn_line(self.path)
         self._file: TextIO = self.path.open("a", encoding="utf-8", errors=ESCAPES)
 
@@ -86,7 +89,19 @@ class Journal:
         """Records one answer, on disk when this returns (as far as the operating system goes)."""
         self._file.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
         self._file.flush()
+        self._note(prediction)
+
+    def reuse(self, prediction: Prediction) -> None:
+        """Makes a stored answer the last one to its question again, which is the one `score` takes.
+
+        Another may have come after it, when the pictures were others for a while.
+        """
+        if self._last[prediction.id, prediction.key.partition("-")[0]] != prediction.key:
+            self.append(prediction)
+
+    def _note(self, prediction: Prediction) -> None:
         self._answers[prediction.id, prediction.key] = prediction
+        self._last[prediction.id, prediction.key.partition("-")[0]] = prediction.key
 
     def answer(self, sample_id: str, key: str) -> Prediction | None:
         """The newest answer to exactly this question, or None."""
@@ -111,7 +126,6 @@ class TaskEntry:
     protocol: str
     version: int
     model: ModelInfo
-    seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The entry as the manifest holds it."""
@@ -148,10 +162,12 @@ class RunFolder:
         lock = (path / LOCK).open("w")
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise UserError(
                 f"--out {path}: another run is writing there; wait for it, or name another"
             ) from None
+        except OSError:
+            pass  # a file system without locks
         folder = cls.open(path) if (path / MANIFEST).exists() else cls(path, {"tasks": {}})
         folder._lock = lock
         return folder

@@ -30,7 +30,7 @@ NUMBERS: list[tuple[str, int | float | None, str]] = [
     ("warmup", 0.01, "part of the steps spent warming up"),
     ("weight-decay", 0.1, "on matrices"),
     ("beta2", 0.95, "of AdamW"),
-    ("clip", 1.0, "largest norm of the gradient"),
+    ("clip", 1.0, "largest norm of the gradient, 0 for any"),
     ("max-length", None, "most tokens a row may have (the model's seq_length)"),
     ("eval-fraction", 0.01, "part of the pictures held out"),
     ("eval-every", 200, "steps between evaluations"),
@@ -89,7 +89,8 @@ def _parser() -> Parser:
     add("--save-dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16", help="of the result")
     add("--seed", type=int, default=0, help="of the order of the data and of what is held out (0)")
     for name, default, purpose in NUMBERS:
-        kind, metavar = (_fraction, "X") if isinstance(default, float) else (_positive, "N")
+        kind, metavar = (_positive, "N") if not isinstance(default, float) else (_number, "X")
+        kind = _part if name in ("warmup", "beta2", "eval-fraction") else kind
         shown = "" if default is None else f" ({default:g})"
         add(f"--{name}", type=kind, default=default, metavar=metavar, help=purpose + shown)
     return parser
@@ -97,16 +98,17 @@ def _parser() -> Parser:
 
 def _finetune(arguments: argparse.Namespace) -> int:
     from qwen_vl.checkpoint import DEMO_FOLDER
-    from qwen_vl.finetune import FREEZABLE, Settings, finetune
+    from qwen_vl.finetune import PARTS, Settings, finetune
 
     options = vars(arguments)
     freeze = tuple(part for part in options["freeze"].split(",") if part)
     for part in freeze:
-        if part not in FREEZABLE:
-            raise TrainingDataError(f"--freeze {part}: unknown part; there are {', '.join(FREEZABLE)}")
+        if part not in PARTS:
+            raise TrainingDataError(f"--freeze {part}: unknown part; there are {', '.join(PARTS)}")
     model = str(DEMO_FOLDER) if options["model"] == "demo" else options["model"]
     out = finetune(Settings(**{**options, "freeze": freeze, "model": model}), progress=True)
-    print(f"the trained checkpoint: {out}")
+    if out is not None:
+        print(f"the trained checkpoint: {out}")
     return 0
 
 
@@ -117,13 +119,20 @@ def _positive(text: str) -> int:
     return number
 
 
-def _fraction(text: str) -> float:
+def _number(text: str) -> float:
     try:
         number = float(text)
     except ValueError:
         number = -1.0
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"expected a number of at least 0, got '{text}'")
+    return number
+
+
+def _part(text: str) -> float:
+    number = _number(text)
+    if number >= 1:
+        raise argparse.ArgumentTypeError(f"expected a number of at least 0 and below 1, got '{text}'")
     return number
 
 

@@ -12,8 +12,8 @@ Picture paths are relative to the file's folder. What is learned (`=`) and what 
     chatml   <|im_start|>system .. <|im_end|> <|im_start|>user . <|im_end|> <|im_start|>assistant a <|im_end|>
              ................................................................................... = ==========
 
-Deviations from the published loss: it also learns the assistant turn's `<|im_start|>` and the line end after
-its `<|im_end|>`; it cuts a conversation at the maximal length, here a longer one is an error.
+Deviations from the published loss: it also learns `<|im_start|>`, `<|im_end|>` and line end of every turn,
+the system's and the user's too; it cuts a conversation at the maximal length, here a longer one is an error.
 """
 
 import json
@@ -25,6 +25,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from qwen_vl.chat import SYSTEM
 from qwen_vl.errors import TrainingDataError
@@ -53,7 +54,7 @@ class _Turn(NamedTuple):
 def read_conversations(path: Path, tokenizer: Tokenizer, form: Format, max_length: int) -> list[Example]:
     """Every row as an example; TrainingDataError names file and row (counted from 0) of the first bad one.
 
-    That pictures exist is checked here, too; whether they decode is seen when they are read.
+    That pictures are there and begin like pictures is checked, too; the rest is seen when they are decoded.
     """
     try:
         rows = json.loads(path.read_text(encoding="utf-8"))
@@ -63,22 +64,33 @@ def read_conversations(path: Path, tokenizer: Tokenizer, form: Format, max_lengt
         raise TrainingDataError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(rows, list) or not rows:
         raise TrainingDataError(f"{path}: expected a list of conversations, not an empty or another value")
-    exists: dict[Path, bool] = {}
+    faults: dict[Path, str | None] = {}
     examples = []
     for number, row in enumerate(rows):
         try:
             example = _example(number, _turns(row), tokenizer, form, path.parent)
             for image in example.images:
-                if image not in exists:
-                    exists[image] = image.is_file()
-                if not exists[image]:
-                    raise ValueError(f"no picture {image}")
+                if image not in faults:
+                    faults[image] = _fault(image)
+                if faults[image] is not None:
+                    raise ValueError(faults[image])
             if len(example.ids) > max_length:
                 raise ValueError(f"{len(example.ids)} tokens, more than the --max-length of {max_length}")
         except ValueError as error:
             raise TrainingDataError(f"{path}: row {number}: {error}") from None
         examples.append(example)
     return examples
+
+
+def _fault(image: Path) -> str | None:
+    """Why a picture cannot be used, as far as its header tells."""
+    try:
+        with Image.open(image):
+            return None
+    except FileNotFoundError:
+        return f"no picture {image}"
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        return f"not a picture: {image} ({' '.join(str(error).split())})"
 
 
 def _turns(row: Any) -> list[_Turn]:
@@ -111,21 +123,30 @@ def _example(row: int, turns: Sequence[_Turn], tokenizer: Tokenizer, form: Forma
         if len(turns) != 2:
             raise ValueError("format raw takes one user and one assistant turn; for more use --format chatml")
         for turn in turns:
-            add(list(_ids(turn.value, tokenizer, folder, images)), turn.speaker == "assistant")
+            add(_turn_ids(turn, tokenizer, folder, images), turn.speaker == "assistant")
         add([tokenizer.eod_id], True)
     else:
         start, end = tokenizer.special_id("<|im_start|>"), tokenizer.special_id("<|im_end|>")
         newline = tokenizer.encode_text("\n")
-        for speaker, value in (_Turn("system", SYSTEM), *turns):
-            add([start, *tokenizer.encode_text(speaker), *newline], False)
-            add([*_ids(value, tokenizer, folder, images), end], speaker == "assistant")
+        for turn in (_Turn("system", SYSTEM), *turns):
+            add([start, *tokenizer.encode_text(turn.speaker), *newline], False)
+            add([*_turn_ids(turn, tokenizer, folder, images), end], turn.speaker == "assistant")
             add(newline, False)
+    if learned[0]:
+        raise ValueError("format raw needs a user text: an answer to nothing cannot be learned")
     return Example(row, np.array(ids, np.int32), np.array(learned, np.bool_), tuple(images))
 
 
-def _ids(text: str, tokenizer: Tokenizer, folder: Path, images: list[Path]) -> Iterator[int]:
-    for part in MARKS.split(text):
+def _turn_ids(turn: _Turn, tokenizer: Tokenizer, folder: Path, images: list[Path]) -> list[int]:
+    """The ids of a turn's text; its pictures are added to `images`."""
+    return list(_ids(turn, tokenizer, folder, images))
+
+
+def _ids(turn: _Turn, tokenizer: Tokenizer, folder: Path, images: list[Path]) -> Iterator[int]:
+    for part in MARKS.split(turn.value):
         if part.startswith("<img>") and part.endswith("</img>"):
+            if turn.speaker == "assistant":
+                raise ValueError("a picture in an assistant turn: the model writes no pictures")
             name = part[5:-6]
             if not name:
                 raise ValueError("an <img> without a path")

@@ -13,6 +13,9 @@ from torch import Tensor
 
 from qwen_vl.checkpoint import pick_device
 
+PARCEL = 16_000_000
+"""Numbers that are added up together: enough to be fast, few enough not to hold a second copy of a model."""
+
 
 class Processes:
     """The place of this process among all: `rank` of `world`, computing on `device`."""
@@ -29,18 +32,25 @@ class Processes:
         local = int(os.environ.get("LOCAL_RANK", "0"))
         on_gpu = device == "cuda" or (device == "auto" and torch.cuda.is_available())
         chosen = pick_device(f"cuda:{local}" if on_gpu else device)
-        dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        if chosen.type == "cuda":
+            dist.init_process_group("nccl", device_id=chosen)
+        else:
+            dist.init_process_group("gloo")
         return cls(dist.get_rank(), world, chosen)
 
     def add_up(self, tensors: Sequence[Tensor]) -> None:
-        """Replaces each tensor by its sum over all processes."""
-        if self.world > 1:
-            flat = torch.cat([tensor.flatten() for tensor in tensors])
-            dist.all_reduce(flat)
-            for tensor, total in zip(
-                tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True
-            ):
-                tensor.copy_(total.view_as(tensor))
+        """Replaces each tensor by its sum over all processes; many small ones travel together."""
+        if self.world == 1:
+            return
+        parcel: list[Tensor] = []
+        for tensor in tensors:
+            parcel.append(tensor)
+            if sum(part.numel() for part in parcel) >= PARCEL or tensor is tensors[-1]:
+                flat = torch.cat([part.flatten() for part in parcel])
+                dist.all_reduce(flat)
+                for part, total in zip(parcel, flat.split([part.numel() for part in parcel]), strict=True):
+                    part.copy_(total.view_as(part))
+                parcel = []
 
     def add_up_number(self, value: float) -> float:
         """The sum of a number over all processes."""

@@ -14,8 +14,8 @@ There is no random state beside the seed: the order of the data is a function of
 is dropped out. So a run that was killed and started again ends with the same weights.
 """
 
+import hashlib
 import math
-import random
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -32,21 +32,24 @@ from qwen_vl.checkpoint import DTYPES, LoadedModel, find_vocabulary, load, save_
 from qwen_vl.conversations import Format, read_conversations
 from qwen_vl.distributed import Processes
 from qwen_vl.errors import TrainingDataError
+from qwen_vl.fingerprint import fingerprint
 from qwen_vl.image import load_image, preprocess
 from qwen_vl.loss import batch_loss
 from qwen_vl.model import QwenVL
-from qwen_vl.packing import Batch, Group, Span, images_of, make_groups, plan_epoch, share
+from qwen_vl.packing import Batch, Group, Span, hold_out, images_of, make_groups, plan_epoch, share
 from qwen_vl.training_state import TrainingState
 
 FINAL_RATE = 0.1
 """The learning rate at the end, as a part of the highest."""
 
-FREEZABLE = {
-    "vision": ("transformer.visual.",),
+PARTS = {
     "resampler": ("transformer.visual.attn_pool.", "transformer.visual.ln_post.", "transformer.visual.proj"),
+    "vision": ("transformer.visual.",),
     "embeddings": ("transformer.wte.",),
     "decoder": ("transformer.h.", "transformer.ln_f.", "lm_head."),
 }
+"""What --freeze takes; a parameter belongs to the first part that its name fits."""
+
 ALWAYS_FROZEN = "transformer.visual.attn_pool.pos_embed"
 
 
@@ -80,25 +83,32 @@ class Settings:
     seed: int = 0
 
 
-def finetune(settings: Settings, progress: bool = False) -> Path:
+def finetune(settings: Settings, progress: bool = False) -> Path | None:
     """Trains and writes the checkpoint to `settings.out`; goes on where an earlier run of the same settings
     stopped.
 
+    Returns `out` in the process that wrote it, None in the others.
+
     Raises:
         CheckpointError: the model cannot be had.
-        TrainingDataError: a bad row, or an `out` that holds another run.
+        TrainingDataError: a bad row or option, an `out` that holds another run, a loss that is no number.
         ImageError: a picture that cannot be read.
     """
     out = Path(settings.out)
+    if out.resolve() == Path(settings.model).expanduser().resolve():
+        raise TrainingDataError(f"--out {out}: is the model training starts from; name another folder")
     with Processes.join(settings.device) as processes:
         loaded = load(settings.model, str(processes.device), "float32")
         train, held_out = _read_groups(settings, loaded)
         steps = _plan(train, settings)
         ends = min(len(steps), settings.stop_after or len(steps))
-        state = TrainingState.open(out, asdict(settings), processes)
+        content = {"data_sha256": _sha256(Path(settings.data)), "start": fingerprint(loaded.folder)}
+        state = TrainingState.open(out, asdict(settings) | content, processes)
         trained = _choose_parameters(loaded.model, settings.freeze)
         optimiser = _optimiser(loaded.model, trained, settings)
         done = state.restore(loaded.model, optimiser)
+        if done > ends:
+            raise TrainingDataError(f"--stop-after {ends}: {out} is at step {done} already")
         with _progress(ends, done, progress and processes.rank == 0) as bar:
             for index, (batches, pixels) in _prefetched(steps[:ends], done, loaded.model, processes):
                 rate = learning_rate(index, len(steps), settings)
@@ -126,7 +136,8 @@ def finetune(settings: Settings, progress: bool = False) -> Path:
                 DTYPES[settings.save_dtype],
                 "chatml" if settings.format == "chatml" else "raw",
             )
-    return out
+        processes.wait()
+        return out if processes.rank == 0 else None
 
 
 def learning_rate(step: int, num_steps: int, settings: Settings) -> float:
@@ -152,9 +163,14 @@ def take_step(
     norm.
     """
     loss = backward(model, trained, batches, pixels, settings.dtype, processes)
-    norm = nn.utils.clip_grad_norm_(trained.values(), settings.clip)
+    norm = float(nn.utils.clip_grad_norm_(trained.values(), settings.clip or math.inf))
+    if not math.isfinite(loss + norm):
+        raise TrainingDataError(
+            f"the loss is {loss}, the gradient's norm {norm}: training has broken down; take a lower "
+            f"--learning-rate, going on from the last saved step needs another --out"
+        )
     optimiser.step()
-    return loss, float(norm)
+    return loss, norm
 
 
 def backward(
@@ -178,7 +194,7 @@ def backward(
             with _computing_in(dtype, model.device):
                 loss = batch_loss(model, mine, pixels) / num_learned
             loss.backward()
-            total += float(loss)
+            total += float(loss.detach())
     processes.add_up([parameter.grad for parameter in trained.values() if parameter.grad is not None])
     return processes.add_up_number(total)
 
@@ -201,13 +217,15 @@ def _read_groups(settings: Settings, loaded: LoadedModel) -> tuple[list[Group], 
     examples = read_conversations(Path(settings.data), tokenizer, settings.format, limit)
     span = Span(tokenizer.image_start_id, tokenizer.image_end_id)
     groups = make_groups(examples, span, settings.max_rows)
-    pictures = sorted({group.rows[0].images for group in groups}, key=str)
-    random.Random(settings.seed).shuffle(pictures)
-    held_out = set(pictures[: round(len(pictures) * settings.eval_fraction)])
-    train = [group for group in groups if group.rows[0].images not in held_out]
+    train, held_out = hold_out(groups, settings.eval_fraction, settings.seed)
     if not train:
         raise TrainingDataError(f"{settings.data}: nothing is left to train on after --eval-fraction")
-    return train, [group for group in groups if group.rows[0].images in held_out]
+    return train, held_out
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _plan(groups: Sequence[Group], settings: Settings) -> list[list[Batch]]:
@@ -221,10 +239,10 @@ def _plan(groups: Sequence[Group], settings: Settings) -> list[list[Batch]]:
 
 def _choose_parameters(model: QwenVL, freeze: Sequence[str]) -> dict[str, nn.Parameter]:
     """The parameters to train by name, gradients switched on."""
-    frozen = (ALWAYS_FROZEN, *(prefix for part in freeze for prefix in FREEZABLE[part]))
     trained = {}
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(not name.startswith(frozen))
+        part = next(part for part, prefixes in PARTS.items() if name.startswith(prefixes))
+        parameter.requires_grad_(part not in freeze and name != ALWAYS_FROZEN)
         if parameter.requires_grad:
             trained[name] = parameter
     if not trained:

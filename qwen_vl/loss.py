@@ -87,6 +87,9 @@ def pack(batch: Batch, device: torch.device) -> Suffixes:
     columns = np.concatenate([np.arange(length) for length in lengths])
     row_of = np.repeat(np.arange(len(rows)), lengths)
     learned = [np.flatnonzero(row.learned) for row in rows]
+    assert all(at[0] > prefix for at in learned), (
+        "the first token of a suffix has none before it to predict it"
+    )
     sources = [start + at - prefix - 1 for start, at in zip(starts, learned, strict=True)]
     targets = [row.ids[at] for row, at in zip(rows, learned, strict=True)]
 

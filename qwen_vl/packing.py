@@ -36,12 +36,20 @@ class Group:
         return self.prefix + sum(len(row.ids) - self.prefix for row in self.rows)
 
     @property
+    def longest(self) -> int:
+        """The length of the longest suffix."""
+        return max(len(row.ids) for row in self.rows) - self.prefix
+
+    @property
     def num_learned(self) -> int:
         """Tokens the loss counts."""
         return sum(int(row.learned.sum()) for row in self.rows)
 
 
 Batch = list[Group]
+
+WINDOW = 1024
+"""So many groups are sorted by length together."""
 
 
 class Span(NamedTuple):
@@ -65,25 +73,33 @@ def make_groups(examples: Sequence[Example], span: Span, max_rows: int) -> list[
 
 
 def plan_epoch(groups: Sequence[Group], batch_tokens: int, seed: int, epoch: int) -> list[Batch]:
-    """All groups in batches of one prefix length and at most `batch_tokens` tokens, in random order.
+    """All groups in batches of one prefix length, similar lengths together, in random order.
 
-    A group larger than the budget is a batch of its own.
+    A batch takes at most `batch_tokens` tokens, counted as attention sees them: every suffix as long as the
+    longest. A group larger than that is a batch of its own. Lengths are sorted within windows, not over all,
+    so that what stands together changes with every epoch.
     """
     rng = random.Random(f"{seed}/{epoch}")
     shuffled = list(groups)
     rng.shuffle(shuffled)
-    open_batches: dict[int, Batch] = {}
-    tokens: dict[int, int] = {}
     batches: list[Batch] = []
-    for group in shuffled:
-        length, size = group.prefix, group.num_tokens
-        if length in open_batches and tokens[length] + size > batch_tokens:
-            batches.append(open_batches.pop(length))
-        open_batches.setdefault(length, []).append(group)
-        tokens[length] = size + (tokens[length] if len(open_batches[length]) > 1 else 0)
-    batches += open_batches.values()
+    for start in range(0, len(shuffled), WINDOW):
+        window = sorted(shuffled[start : start + WINDOW], key=lambda group: (group.prefix, group.longest))
+        batch: Batch = []
+        for group in window:
+            if batch and (batch[0].prefix != group.prefix or padded_tokens([*batch, group]) > batch_tokens):
+                batches.append(batch)
+                batch = []
+            batch.append(group)
+        batches.append(batch)
     rng.shuffle(batches)
     return batches
+
+
+def padded_tokens(batch: Batch) -> int:
+    """The tokens of a batch with every suffix as long as the longest."""
+    rows = sum(len(group.rows) for group in batch)
+    return sum(group.prefix for group in batch) + rows * max(group.longest for group in batch)
 
 
 def share(batch: Batch, rank: int, world: int) -> Batch:
@@ -95,6 +111,31 @@ def share(batch: Batch, rank: int, world: int) -> Batch:
         if target == rank:
             mine.append(group)
     return mine
+
+
+def hold_out(groups: Sequence[Group], part: float, seed: int) -> tuple[list[Group], list[Group]]:
+    """The groups to train on and the held-out ones: no picture is in both; a group without pictures goes
+    alone.
+    """
+    leader: dict[Path, Path] = {}
+
+    def find(path: Path) -> Path:
+        while leader.setdefault(path, path) != path:
+            path = leader[path]
+        return path
+
+    for group in groups:
+        for image in group.rows[0].images:
+            leader[find(image)] = find(group.rows[0].images[0])
+    islands: dict[str, list[Group]] = {}
+    for number, group in enumerate(groups):
+        images = group.rows[0].images
+        islands.setdefault(str(find(images[0])) if images else f"#{number}", []).append(group)
+    names = sorted(islands)
+    random.Random(seed).shuffle(names)
+    held_out = set(names[: round(len(names) * part)])
+    kept = [group for name, island in islands.items() if name not in held_out for group in island]
+    return kept, [group for name in sorted(held_out) for group in islands[name]]
 
 
 def images_of(batch: Batch) -> list[Path]:

@@ -4,11 +4,12 @@ there.
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -18,7 +19,7 @@ from qwen_vl.files import replace_file
 from qwen_vl.model import QwenVL
 
 STATE = "state-"
-FREE = ("out", "device", "stop_after", "eval_every", "save_every", "save_dtype")
+FREE = ("out", "model", "data", "device", "stop_after", "eval_every", "save_every", "save_dtype")
 """Settings that may differ when a run goes on: they do not change the weights."""
 
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -39,7 +40,7 @@ class TrainingState:
         record = out / "settings.json"
         wanted = json.loads(json.dumps(state.settings))
         if record.exists():
-            found = json.loads(record.read_text(encoding="utf-8"))
+            found = _read(lambda: json.loads(record.read_text(encoding="utf-8")), record)
             other = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
             if other:
                 raise TrainingDataError(
@@ -56,13 +57,17 @@ class TrainingState:
         folder = self._newest()
         done = 0
         if folder is not None:
-            tensors = load_file(folder / "state.safetensors", device=str(model.device))
-            done = int(folder.name.removeprefix(STATE))
+            path = folder / "state.safetensors"
+            tensors = _read(lambda: load_file(path, device=str(model.device)), path)
+            done = _step(folder)
             for name, parameter in _trained(model).items():
                 with torch.no_grad():
                     parameter.copy_(tensors[f"model.{name}"])
                 moments = {moment: tensors[f"{moment}.{name}"] for moment in MOMENTS}
-                optimiser.state[parameter] = {"step": torch.tensor(float(done)), **moments}
+                optimiser.state[parameter] = {
+                    "step": torch.tensor(float(done), device=parameter.device),
+                    **moments,
+                }
         self._cut_log(done)
         self.processes.wait()
         return done
@@ -72,7 +77,6 @@ class TrainingState:
     ) -> None:
         """Writes the state after `step` steps, whole or not at all, and drops the one before."""
         if self.processes.rank == 0:
-            before = self._newest()
             tensors: dict[str, Tensor] = {}
             for name, parameter in trained.items():
                 tensors[f"model.{name}"] = parameter.detach().cpu().contiguous()
@@ -84,8 +88,9 @@ class TrainingState:
             temporary.mkdir()
             save_file(tensors, temporary / "state.safetensors")
             temporary.rename(folder)
-            if before is not None:
-                shutil.rmtree(before)
+            for other in self.out.glob(f"{STATE}*"):
+                if other != folder:
+                    shutil.rmtree(other)
         self.processes.wait()
 
     def log(self, record: Mapping[str, float]) -> None:
@@ -95,7 +100,7 @@ class TrainingState:
                 file.write(json.dumps(record) + "\n")
 
     def _newest(self) -> Path | None:
-        return max(self.out.glob(f"{STATE}*"), default=None)
+        return max(self.out.glob(f"{STATE}*"), key=_step, default=None)
 
     def _cut_log(self, done: int) -> None:
         """Drops the lines of steps that will be taken again."""
@@ -104,6 +109,18 @@ class TrainingState:
             lines = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= done]
             text = "".join(f"{line}\n" for line in lines)
             replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+
+
+def _step(folder: Path) -> int:
+    return int(folder.name.removeprefix(STATE))
+
+
+def _read(reader: Callable[[], Any], path: Path) -> Any:
+    """What a file of an earlier session holds; a damaged one is said in one line."""
+    try:
+        return reader()
+    except (OSError, ValueError, SafetensorError) as error:
+        raise TrainingDataError(f"{path}: damaged ({error}); remove it, or name another --out") from None
 
 
 def _trained(model: QwenVL) -> dict[str, nn.Parameter]:

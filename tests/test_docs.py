@@ -41,6 +41,17 @@ def test_every_eval_mm_command_is_valid() -> None:
                 tasks.resolve([name])
 
 
+def test_every_training_command_is_valid() -> None:
+    """On one process and under torchrun."""
+    from qwen_vl.__main__ import _parser
+
+    lines = [line for page in PAGES for block in blocks(page, "bash") for line in block.splitlines()]
+    calls = [line.partition("-m qwen_vl ")[2] for line in lines if "-m qwen_vl " in line]
+    assert len(calls) >= 2
+    for call in calls:
+        _parser().parse_args(shlex.split(call, comments=True))
+
+
 def test_the_data_commands_work_as_written(
     real_refcoco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

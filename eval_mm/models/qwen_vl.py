@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from torch import Tensor, inference_mode, nn, set_num_threads
+from torch import Tensor, inference_mode
 
 from eval_mm.errors import UserError
 from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Prompt, Request
@@ -19,9 +19,6 @@ from qwen_vl.fingerprint import fingerprint
 from qwen_vl.generate import generate, image_features, mean_logprobs
 from qwen_vl.image import load_image, preprocess
 from qwen_vl.prompt import ImagePart, Special, TokenPrompt, build_prompt
-
-SMALL_MODEL = 20_000_000
-"""Parameters below which several threads gain nothing, and lose everything where the cores are busy."""
 
 MAX_KEPT_IMAGES = 8
 """Encoded pictures kept for the next questions; requests come with one picture's questions together."""
@@ -53,8 +50,6 @@ class QwenVLBackend:
             compute=f"{loaded.model.device}, {dtype_name}",
             demo=loaded.config.demo,
         )
-        if loaded.model.device.type == "cpu" and _size(loaded.model) < SMALL_MODEL:
-            set_num_threads(1)
         return cls(loaded, info)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
@@ -118,7 +113,3 @@ class QwenVLBackend:
             if len(self._features) > MAX_KEPT_IMAGES:
                 self._features.popitem(last=False)
         return self._features[path]
-
-
-def _size(model: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in model.parameters())

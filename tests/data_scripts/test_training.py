@@ -200,3 +200,52 @@ def test_a_file_in_the_way_is_one_line(tmp_path: Path, capsys: Capture) -> None:
     code, error = make(capsys, tmp_path / "file")
     assert code == 2
     assert len(error.splitlines()) == 1
+
+
+def test_a_lesson_asks_only_its_kinds(tmp_path: Path, capsys: Capture) -> None:
+    """Kinds that were left out must not come back, nor parts without rows spoil the JSON."""
+    code, _ = make(capsys, tmp_path, scenes=120, kinds="number", workers=1)
+    assert code == 0
+    rows = json.loads((tmp_path / "conversations.json").read_text(encoding="utf-8"))
+    assert rows
+    assert {row["id"].rpartition("-")[2] for row in rows} == {"number"}
+
+
+def test_a_lesson_without_questions_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    """An empty list would be found by the training only."""
+    without = next(
+        seed
+        for seed in range(50)
+        if all(turn.kind != "number" for n in range(3) for turn in asked(training.scene_seed(seed, n))[1])
+    )
+    code, error = make(capsys, tmp_path, scenes=3, seed=without, kinds="number")
+    assert code == 2
+    assert "has questions of --kinds number" in error
+    assert not (tmp_path / "conversations.json").exists()
+    code, error = make(capsys, tmp_path, scenes=3, kinds="colour,sound")
+    assert code == 2
+    assert "expected some of grounding, colour" in error
+
+
+@pytest.mark.parametrize("step", [50, 100])
+def test_a_coarse_lesson_rounds_places(tmp_path: Path, capsys: Capture, step: int) -> None:
+    """Every coordinate a multiple of the step and near the exact one; everything else untouched."""
+    exact, coarse = tmp_path / "exact", tmp_path / "coarse"
+    make(capsys, exact, scenes=20, workers=1)
+    make(capsys, coarse, scenes=20, workers=1, coarse=step)
+    pairs = zip(
+        *(json.loads((out / "conversations.json").read_text()) for out in (exact, coarse)), strict=True
+    )
+    changed = 0
+    for fine, rough in pairs:
+        texts = [[turn["value"] for turn in row["conversations"]] for row in (fine, rough)]
+        if fine["id"].rpartition("-")[2] not in ("grounding", "point"):
+            assert texts[0] == texts[1]
+            continue
+        numbers = [[int(n) for text in pair for n in re.findall(r"(?<=[(,])\d+", text)] for pair in texts]
+        assert len(numbers[0]) == len(numbers[1]) > 0
+        for old, new in zip(*numbers, strict=True):
+            assert new % step == 0
+            assert abs(old - new) <= step
+            changed += old != new
+    assert changed

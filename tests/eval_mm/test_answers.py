@@ -105,6 +105,15 @@ def test_a_key_that_says_picture_is_one(tmp_path: Path) -> None:
     assert {name: answer.text for name, answer in found.items()} == {"2": "0", "1": "1", "0": "2"}
 
 
+def test_a_key_that_says_sample_is_one(tmp_path: Path) -> None:
+    """Ids of which some are samples' are samples' ids, even if more of them happen to number a picture."""
+    samples = [Sample(str(n), (Image(f"coco/{n + 3}.jpg"),), "") for n in range(6)]
+    path = write(tmp_path, [{"question_id": n, "answer": str(n)} for n in range(3, 9)])
+    found = match(read_answers(path), samples, path, "id", subset=True)
+    assert {name: answer.text for name, answer in found.predictions.items()} == {"3": "3", "4": "4", "5": "5"}
+    assert found.num_unused == 3
+
+
 def test_an_id_key_that_is_not_there(tmp_path: Path) -> None:
     """The keys that are there are named, not the option that was given."""
     with pytest.raises(DataError, match="item 0 has no 'zzz': it has id, text"):

@@ -11,6 +11,7 @@ import eval_mm
 from eval_mm.data import Selection
 from eval_mm.errors import UserError
 from eval_mm.run import run
+from eval_mm.schema import Request
 from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, rows, write_data
 
 
@@ -73,6 +74,27 @@ def test_answers_to_another_question_are_no_answers(out: Path, data: Path, tmp_p
         run(model, ["refcoco_val"], data, out=out, protocol="instruct")
     with pytest.raises(UserError, match="4 of 6 samples have no answer"):
         eval_mm.score(out)
+
+
+def test_the_answers_of_the_last_run_count(data: Path, tmp_path: Path) -> None:
+    """Pictures gone for a while leave errors behind; when they are back, `score` takes the old answers."""
+    out, pictures = tmp_path / "run", data / "pictures"
+
+    def answer(request: Request) -> str:
+        if not pictures.exists():
+            raise ValueError("no picture")
+        return BOX_ANSWER
+
+    model = ScriptedModel(answer)
+    run(model, ["refcoco_val"], data, out=out)
+    pictures.rename(data / "away")
+    assert run(model, ["refcoco_val"], data, out=out).outcomes[0].result.num_errors == 6
+    (data / "away").rename(pictures)
+    assert run(model, ["refcoco_val"], data, out=out).outcomes[0].result.num_errors == 0
+    assert len(model.asked) == 12
+    before = (out / "refcoco_val/result.json").read_bytes()
+    assert eval_mm.score(out)[0].num_errors == 0
+    assert (out / "refcoco_val/result.json").read_bytes() == before
 
 
 def test_changed_data_is_refused(out: Path, data: Path) -> None:

@@ -147,9 +147,7 @@ def test_an_out_folder_that_cannot_be(tmp_path: Path) -> None:
 
 def test_a_task_entry_survives_the_manifest() -> None:
     """What is needed to score again comes back as it was; another shape is a clear error."""
-    entry = TaskEntry(
-        "demo", "abc", Selection(sample=3, seed=4), "qwen-vl", 1, ModelInfo("m", demo=True), 1.5
-    )
+    entry = TaskEntry("demo", "abc", Selection(sample=3, seed=4), "qwen-vl", 1, ModelInfo("m", demo=True))
     stored = json.loads(json.dumps(entry.to_json()))
     assert TaskEntry.from_json(stored, Path("run")) == entry
     for broken in ({}, {**stored, "model": {"x": 1}}, {**stored, "extra": 1}, None):

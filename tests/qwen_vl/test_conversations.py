@@ -96,6 +96,9 @@ BAD: dict[str, tuple[Any, str]] = {
     "open image": ([row("<img>0.png", "b")], "row 0: an <img> without </img>"),
     "image without path": ([row("<img></img>", "b")], "row 0: an <img> without a path"),
     "too long": ([row("a", "b"), row("1 " * 100, "b")], "more than the --max-length of 128"),
+    "no user text": ([row("", "b")], "row 0: format raw needs a user text"),
+    "picture in an answer": ([row("a", "<img>0.png</img>")], "row 0: a picture in an assistant turn"),
+    "not a picture": ([row("<img>talks.json</img>", "b")], "row 0: not a picture"),
     "several turns in raw": ([row("a", "b", "c", "d")], "row 0: format raw takes one user and one assistant"),
 }
 

@@ -102,7 +102,7 @@ def test_a_batch_can_be_learned_by_heart(model: Path, tmp_path: Path) -> None:
 
 def test_killed_and_continued_is_as_if_undisturbed(model: Path, data: Path, tmp_path: Path) -> None:
     """After kill -9 the same command must end with the same weights, bit for bit, and a whole log."""
-    options = {"epochs": 12, "save-every": 3}
+    options = {"epochs": 40, "save-every": 3}
     calm, killed = tmp_path / "calm", tmp_path / "killed"
     command = [sys.executable, "-m", "qwen_vl"]
     subprocess.run(
@@ -134,9 +134,58 @@ def test_killed_and_continued_is_as_if_undisturbed(model: Path, data: Path, tmp_
     assert losses(calm) == losses(killed)
 
 
+def test_stopped_and_continued_is_as_if_undisturbed(model: Path, data: Path, tmp_path: Path) -> None:
+    """--stop-after ends early, the learning rate still high; going on later, frozen parts too, is exact."""
+    options = {
+        "epochs": 3,
+        "save-dtype": "float32",
+        "freeze": "vision",
+        "eval-fraction": 0.3,
+        "eval-every": 2,
+    }
+    calm, stopped = tmp_path / "calm", tmp_path / "stopped"
+    assert main(arguments(model, data, calm, **options)) == 0
+    assert main(arguments(model, data, stopped, **options, **{"stop-after": 3})) == 0
+    assert len(losses(stopped)) == 3
+    early = load_file(stopped / "model.safetensors")
+    (stopped / "state-000001").mkdir()  # as a kill between renaming and removing leaves it
+    assert main(arguments(model, data, stopped, **options)) == 0
+    first, second = (load_file(folder / "model.safetensors") for folder in (calm, stopped))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert any(not torch.equal(first[name], early[name]) for name in first)
+    assert len(list(stopped.glob("state-*"))) == 1
+    assert main(arguments(model, data, stopped, **options, **{"stop-after": 3})) == 2
+
+
+def test_other_data_under_the_same_name_is_another_run(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The file was edited and the command typed again: 'trained' without reading a row would be a lie."""
+    out = tmp_path / "out"
+    assert main(arguments(model, data, out, **{"max-steps": 1})) == 0
+    data.write_text(json.dumps([row("a", "b"), row("c", "d")]))
+    assert main(arguments(model, data, out, **{"max-steps": 1})) == 2
+    assert "another data_sha256" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["settings.json", "state.safetensors"])
+def test_a_damaged_state_is_said(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+) -> None:
+    """A file cut off by a full disk is named, not a traceback."""
+    out = tmp_path / "out"
+    assert main(arguments(model, data, out, **{"max-steps": 1})) == 0
+    next(out.rglob(name)).write_bytes(b"{")
+    capsys.readouterr()
+    assert main(arguments(model, data, out, **{"max-steps": 1})) == 2
+    line = capsys.readouterr().err
+    assert f"{name}: damaged" in line
+    assert line.count("\n") == 1
+
+
 def test_two_processes_take_the_same_first_step(model: Path, data: Path, tmp_path: Path) -> None:
     """Torchrun over two processes: the gradient of the joint batch, to 1e-5, and so the same training."""
-    options = {"epochs": 1, "batch-tokens": 400, "accumulate": 2, "max-steps": 1, "save-dtype": "float32"}
+    options = {"epochs": 1, "batch-tokens": 100, "accumulate": 9, "max-steps": 1, "clip": 0}
     one, two = tmp_path / "one", tmp_path / "two"
     assert main(arguments(model, data, one, **options)) == 0
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -150,18 +199,19 @@ def test_two_processes_take_the_same_first_step(model: Path, data: Path, tmp_pat
     first, second = (load_file(next(folder.glob("state-*")) / "state.safetensors") for folder in (one, two))
     compared = 0
     for name, tensor in first.items():
-        if name.startswith("exp_avg."):  # a tenth of the first, clipped gradient
-            torch.testing.assert_close(second[name], tensor, rtol=1e-4, atol=1e-6, msg=name)
+        if name.startswith("exp_avg."):  # a tenth of the first gradient
+            torch.testing.assert_close(second[name] * 10, tensor * 10, rtol=0, atol=1e-5, msg=name)
             compared += 1
     assert compared > 30
 
 
 def test_shares_of_a_step_add_up(model: Path, data: Path) -> None:
     """Without torchrun: the gradients of three shares, added, are the gradient of the whole."""
-    settings = Settings(str(model), str(data), "unused", "raw", batch_tokens=400, eval_fraction=0)
+    settings = Settings(str(model), str(data), "unused", "raw", batch_tokens=100, eval_fraction=0)
     loaded = load(model, "cpu", "float32")
     train, _ = _read_groups(settings, loaded)
-    (batches, *_) = _plan(train, settings)
+    batches = [batch for step in _plan(train, settings) for batch in step]
+    assert any(len(batch) == 1 for batch in batches), "no process is ever left without a group"
     pixels = _read_pixels(images_of(train), loaded.model)
     trained = _choose_parameters(loaded.model, ())
     device = torch.device("cpu")
@@ -194,7 +244,8 @@ def test_frozen_parts_stay(model: Path, data: Path, tmp_path: Path) -> None:
     assert main(arguments(model, data, out, **options)) == 0
     before, after = load_file(model / "model.safetensors"), load_file(out / "model.safetensors")
     for name, tensor in before.items():
-        frozen = "visual." in name or "wte" in name
+        resampler = any(part in name for part in ("attn_pool", "visual.ln_post", "visual.proj"))
+        frozen = ("visual." in name and not resampler) or "wte" in name or name.endswith("pos_embed")
         assert torch.equal(tensor, after[name]) == frozen, name
     out = tmp_path / "all"
     assert main(arguments(model, data, out, **{"save-dtype": "float32", "max-steps": 2})) == 0
@@ -245,8 +296,10 @@ def test_another_run_in_the_folder_is_refused(
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "model": ({"model": "/nowhere"}, "no such folder"),
     "data": ({"data": "/nowhere.json"}, "cannot be read"),
-    "part": ({"freeze": "brain"}, "there are vision, resampler, embeddings, decoder"),
-    "all held out": ({"eval-fraction": 1}, "nothing is left to train on"),
+    "part": ({"freeze": "brain"}, "there are resampler, vision, embeddings, decoder"),
+    "all held out": ({"eval-fraction": 0.9}, "nothing is left to train on"),
+    "diverging": ({"learning-rate": 1e6, "clip": 0}, "training has broken down"),
+    "onto itself": ({"out": "MODEL"}, "is the model training starts from"),
     "device": ({"device": "gpu"}, "not one of auto, cpu"),
 }
 
@@ -257,11 +310,15 @@ def test_bad_input_is_one_line(
 ) -> None:
     """Exit code 2 and what is allowed, before anything is trained."""
     options, words = BAD[case]
-    assert main(arguments(model, data, tmp_path / "out", **options)) == 2
-    line = capsys.readouterr().err
+    options = {name: model if value == "MODEL" else value for name, value in options.items()}
+    if case == "all held out":
+        data = conversations(data.parent, pictures=1)
+        data.write_text(json.dumps(json.loads(data.read_text())[1:]))
+    out = options.pop("out", tmp_path / "out")
+    assert main(arguments(model, data, out, **options)) == 2
+    line = capsys.readouterr().err.splitlines()[-1].rpartition("\r")[2]  # after the progress bar, if any
     assert line.startswith("error: ")
     assert words in line
-    assert line.count("\n") == 1
 
 
 def test_a_bad_row_is_named(

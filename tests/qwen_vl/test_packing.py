@@ -14,7 +14,17 @@ from qwen_vl.generate import mean_logprobs
 from qwen_vl.image import load_image, preprocess
 from qwen_vl.loss import batch_loss
 from qwen_vl.model import QwenVL, random_model
-from qwen_vl.packing import Batch, Group, Span, images_of, make_groups, plan_epoch, share
+from qwen_vl.packing import (
+    Batch,
+    Group,
+    Span,
+    hold_out,
+    images_of,
+    make_groups,
+    padded_tokens,
+    plan_epoch,
+    share,
+)
 from qwen_vl.prompt import TokenPrompt
 from qwen_vl.tokenizer import Tokenizer
 from tests.qwen_vl.training import VOCABULARY, config, conversations
@@ -45,7 +55,10 @@ def test_every_row_once(given_rows: list[tuple[int | None, list[int]]], most: in
     assert planned == [[[row.row for row in group.rows] for group in batch] for batch in again]
     for batch in batches:
         assert len({group.prefix for group in batch}) == 1
-        assert len(batch) == 1 or sum(group.num_tokens for group in batch) <= tokens
+        longest = max(group.longest for group in batch)
+        slots = sum(group.prefix + len(group.rows) * longest for group in batch)
+        assert slots == padded_tokens(batch)
+        assert len(batch) == 1 or slots <= tokens, "attention would see more than the budget"
         parts = [share(batch, rank, 3) for rank in range(3)]
         assert sorted(map(id, batch)) == sorted(id(group) for part in parts for group in part)
 
@@ -64,6 +77,26 @@ def test_prefixes_are_common_unlearned_and_hold_whole_images(
             assert (shared == SPAN.start).sum() == (shared == SPAN.end).sum()
         if len(group.rows) > 1 and group.rows[0].images:
             assert group.prefix >= 4, "the picture is read once per row"
+
+
+@given(st.lists(st.lists(st.integers(0, 12), max_size=3), min_size=1, max_size=30), st.floats(0, 0.9))
+def test_no_picture_is_held_out_and_trained_on(pictures: list[list[int]], part: float) -> None:
+    """Rows with several pictures tie them together; a leak would make the held-out loss a lie."""
+    examples = [
+        Example(i, np.array([1, 2], np.int32), np.array([False, True]), tuple(Path(str(n)) for n in shown))
+        for i, shown in enumerate(pictures)
+    ]
+    groups = make_groups(examples, SPAN, 4)
+    train, held_out = hold_out(groups, part, seed=3)
+    assert not set(images_of(train)) & set(images_of(held_out))
+    assert sorted(map(id, train + held_out)) == sorted(map(id, groups))
+
+
+def test_rows_without_pictures_are_held_out_one_by_one() -> None:
+    """Text-only data must give a held-out part of the size asked for, not nothing or everything."""
+    groups = make_groups([example(i, None, [1]) for i in range(100)], SPAN, 4)
+    train, held_out = hold_out(groups, 0.3, seed=0)
+    assert (len(train), len(held_out)) == (70, 30)
 
 
 def test_another_epoch_is_another_order() -> None:
