@@ -233,11 +233,9 @@ def test_a_coarse_lesson_rounds_places(tmp_path: Path, capsys: Capture, step: in
     exact, coarse = tmp_path / "exact", tmp_path / "coarse"
     make(capsys, exact, scenes=20, workers=1)
     make(capsys, coarse, scenes=20, workers=1, coarse=step)
-    pairs = zip(
-        *(json.loads((out / "conversations.json").read_text()) for out in (exact, coarse)), strict=True
-    )
+    written = [json.loads((out / "conversations.json").read_text()) for out in (exact, coarse)]
     changed = 0
-    for fine, rough in pairs:
+    for fine, rough in zip(*written, strict=True):
         texts = [[turn["value"] for turn in row["conversations"]] for row in (fine, rough)]
         if fine["id"].rpartition("-")[2] not in ("grounding", "point"):
             assert texts[0] == texts[1]
