@@ -185,12 +185,17 @@ def test_a_file_belongs_to_one_task(tmp_path: Path) -> None:
         eval_mm.score(task="refcoco", predictions=tmp_path / "x.json")
 
 
-def test_scoring_never_loads_torch(out: Path) -> None:
-    """The scoring path must run, fast, where no model can."""
+def test_scoring_never_loads_torch(out: Path, data: Path, tmp_path: Path) -> None:
+    """The scoring path must run, fast, where no model can: for run folders and for files of answers."""
+    path = tmp_path / "theirs.json"
+    path.write_text(json.dumps({f"s{index}": BOX_ANSWER for index in range(6)}))
     code = (
         "import sys, eval_mm.cli; eval_mm.cli.main(sys.argv[1:]); "
         "print(sorted({'torch', 'PIL', 'transformers', 'pandas', 'tqdm'} & set(sys.modules)))"
     )
-    command = [sys.executable, "-c", code, "score", str(out)]
-    shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert shown.splitlines()[-1] == "[]"
+    of_file = ["--task", "refcoco_val", "--predictions", str(path), "--data", str(data)]
+    for arguments in ([str(out)], of_file):
+        command = [sys.executable, "-c", code, "score", *arguments]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert "accuracy@0.5" in shown
+        assert shown.splitlines()[-1] == "[]"
