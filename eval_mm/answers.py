@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from eval_mm.data import parse_row
+from eval_mm.data import parse_row, without_repeats
 from eval_mm.errors import DataError, UserError
 
 ID_KEYS = ("id", "question_id", "questionId", "image_id", "image_name", "imgname", "index", "image")
@@ -74,7 +74,7 @@ class _Reader:
         if not lines:
             raise DataError(self.path, "the file is empty")
         try:
-            whole = json.loads(text, object_pairs_hook=_without_repeats)
+            whole = json.loads(text, object_pairs_hook=without_repeats)
         except (ValueError, RecursionError) as error:
             raise DataError(self.path, f"not valid JSON or JSONL: {error}") from None
         if isinstance(whole, list):
@@ -116,16 +116,6 @@ class _Reader:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return json.dumps(value)
         raise DataError(self.path, f"{place}: expected the answer as text, got {json.dumps(value):.40}")
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; of a key that stands twice Python would keep the last without a word."""
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the key '{repeated}' stands twice in one object")
-    return found
 
 
 def _is_json(text: str) -> bool:

@@ -58,5 +58,6 @@ def count(number: int | None) -> str:
 
 
 def _fail(message: str) -> int:
-    print(f"error: {message}", file=sys.stderr)
+    """The message as one line: texts of the user's files must not steer the terminal."""
+    print("error: " + "".join(char if char.isprintable() else " " for char in message), file=sys.stderr)
     return BAD_INPUT

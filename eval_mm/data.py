@@ -192,7 +192,9 @@ def load(task: Task, root: DataRoot, selection: Selection = ALL_ROWS) -> Dataset
 def parse_row(text: bytes, path: Path, line: int) -> Row:
     """One line as a row; raises DataError where it is no JSON object."""
     try:
-        fields = json.loads(text.decode("utf-8-sig" if line == 1 else "utf-8"))
+        fields = json.loads(
+            text.decode("utf-8-sig" if line == 1 else "utf-8"), object_pairs_hook=without_repeats
+        )
     except UnicodeDecodeError as error:
         raise DataError(path, f"not UTF-8 text (byte {error.start + 1})", line) from None
     except json.JSONDecodeError as error:
@@ -202,6 +204,16 @@ def parse_row(text: bytes, path: Path, line: int) -> Row:
     if not isinstance(fields, dict):
         raise DataError(path, f"expected a JSON object, got {_show(fields)}", line)
     return Row(fields, path, line)
+
+
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that stands twice Python would keep the last without a word."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the key '{repeated}' stands twice in one object")
+    return found
 
 
 def _is_number(value: Any) -> bool:

@@ -40,7 +40,7 @@ class Report:
 
 
 def evaluate(
-    model: str | Backend = "demo",
+    model: str | os.PathLike[str] | Backend = "demo",
     tasks: str | Sequence[str] = "refcoco",
     data: str | os.PathLike[str] | None = None,
     *,
@@ -70,7 +70,7 @@ def evaluate(
         UserError: anything that makes the run impossible, in one line.
     """
     report = run(
-        model,
+        str(model) if isinstance(model, os.PathLike) else model,
         [tasks] if isinstance(tasks, str) else tasks,
         data,
         protocol=protocol,
@@ -112,6 +112,8 @@ def run(
         progress: show a progress bar on stderr.
         arguments: the command line, for the manifest.
     """
+    if out is not None and not str(out):
+        raise UserError("out: expected a folder, got an empty text")
     chosen = tasks.resolve(names)
     if protocol is not None:
         for task in chosen:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from eval_mm import store, tasks
 from eval_mm.answers import read_answers
@@ -115,6 +115,12 @@ def score(
     Raises:
         UserError: anything that makes the score impossible, in one line.
     """
+    if match not in (None, "id", "order"):
+        raise UserError(f"match: expected 'id' or 'order', got {match!r}")
+    if box_scale is not None and box_scale not in get_args(BoxScale):
+        raise UserError(f"box_scale: expected one of {', '.join(get_args(BoxScale))}, got {box_scale!r}")
+    if out is not None and not str(out):
+        raise UserError("out: expected a folder, got an empty text")
     if (run is None) == (predictions is None):
         raise UserError("score takes either a run folder or --predictions FILE with --task")
     if run is not None:

@@ -18,13 +18,13 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TextIO
+from typing import Any, TextIO, get_args
 
 from eval_mm.data import Selection
 from eval_mm.errors import DataError, UserError
 from eval_mm.files import ESCAPES, jsonl, write_all, write_json
 from eval_mm.prompt import images_of, key_parts
-from eval_mm.schema import ModelInfo, Prediction, Request, Result
+from eval_mm.schema import BoxScale, ModelInfo, Prediction, Request, Result
 
 MANIFEST = "manifest.json"
 JOURNAL = "predictions.rank0.jsonl"
@@ -136,8 +136,12 @@ class TaskEntry:
         """The inverse of `to_json`; raises DataError for another shape."""
         try:
             selection, model = Selection(**fields["selection"]), ModelInfo(**fields["model"])
-            return cls(**{**fields, "selection": selection, "model": model})
-        except (TypeError, KeyError) as error:
+            entry = cls(**{**fields, "selection": selection, "model": model})
+            texts = (entry.data, entry.data_sha256, entry.protocol, model.name, model.fingerprint)
+            if not all(isinstance(text, str) for text in texts) or model.box_scale not in get_args(BoxScale):
+                raise TypeError("a field of another type")
+            return entry
+        except (TypeError, KeyError, UserError) as error:
             raise DataError(
                 folder / MANIFEST, f"not a manifest of this version ({error})", field="tasks"
             ) from None

@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _finetune(arguments)
     except (CheckpointError, ImageError, TrainingDataError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {_one_line(str(error))}", file=sys.stderr)
         return 2
     except OSError as error:
         print(
@@ -74,9 +74,20 @@ def _parser() -> Parser:
         "finetune", help=purpose, description=purpose, epilog=EXAMPLES, formatter_class=raw
     )
     add = tune.add_argument
-    add("--model", required=True, help="where to start: a checkpoint folder, a hub id, or 'demo'")
-    add("--data", required=True, metavar="JSON", help="the conversations")
-    add("--out", required=True, metavar="DIR", help="the new checkpoint; an unfinished run in it goes on")
+    add(
+        "--model",
+        required=True,
+        type=_filled,
+        help="where to start: a checkpoint folder, a hub id, or 'demo'",
+    )
+    add("--data", required=True, type=_filled, metavar="JSON", help="the conversations")
+    add(
+        "--out",
+        required=True,
+        type=_filled,
+        metavar="DIR",
+        help="the new checkpoint; an unfinished run in it goes on",
+    )
     add(
         "--format",
         choices=["chatml", "raw"],
@@ -112,6 +123,17 @@ def _finetune(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _one_line(message: str) -> str:
+    """A message with line ends and control characters made harmless."""
+    return "".join(char if char.isprintable() else " " for char in message)
+
+
+def _filled(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("expected a name, got an empty text")
+    return text
+
+
 def _positive(text: str) -> int:
     number = int(text) if text.isdecimal() else 0
     if number < 1:
@@ -124,7 +146,7 @@ def _number(text: str) -> float:
         number = float(text)
     except ValueError:
         number = -1.0
-    if not 0 <= number < float("inf"):
+    if not 0 <= number <= 1e30:
         raise argparse.ArgumentTypeError(f"expected a number of at least 0, got '{text}'")
     return number
 

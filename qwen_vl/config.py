@@ -87,7 +87,7 @@ class QwenVLConfig:
             values = json.loads(Path(path).read_text(encoding="utf-8"))
         except OSError as error:
             raise CheckpointError(f"{path}: cannot be read ({error.strerror or error})") from error
-        except ValueError as error:  # broken JSON, or not UTF-8
+        except (ValueError, RecursionError) as error:  # broken JSON, or not UTF-8
             raise CheckpointError(f"{path}: not valid JSON ({error})") from error
         return cls.from_dict(values, source=str(path))
 

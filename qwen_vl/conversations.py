@@ -60,7 +60,7 @@ def read_conversations(path: Path, tokenizer: Tokenizer, form: Format, max_lengt
         rows = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise TrainingDataError(f"{path}: cannot be read ({error.strerror})") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise TrainingDataError(f"{path}: not valid JSON ({error})") from None
     if not isinstance(rows, list) or not rows:
         raise TrainingDataError(f"{path}: expected a list of conversations, not an empty or another value")
@@ -106,6 +106,8 @@ def _turns(row: Any) -> list[_Turn]:
             raise ValueError(f"turn {index}: field 'from' is {speaker!r}, must be '{wanted}'")
         if not isinstance(value, str) or not (value or wanted == "user"):
             raise ValueError(f"turn {index}: field 'value' must be text, not {value!r:.40}")
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            raise ValueError(f"turn {index}: field 'value' holds half of a surrogate pair")
         found.append(_Turn(wanted, value))
     return found
 

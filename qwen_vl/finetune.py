@@ -128,6 +128,9 @@ def finetune(settings: Settings, progress: bool = False) -> Path | None:
                     if "held_out_loss" in record:
                         shown["held out"] = f"{record['held_out_loss']:.4f}"
                     bar.set_postfix(shown)
+        last_groups = [group for batch in steps[ends - 1] for group in batch]
+        if not math.isfinite(mean_loss(loaded.model, last_groups, settings, processes)):
+            raise TrainingDataError("training has broken down in its last step; take a lower --learning-rate")
         if processes.rank == 0:
             save_checkpoint(
                 loaded.model,

@@ -138,6 +138,8 @@ def _generate_batch(
     for step in range(max_new):
         hidden_BTC = cache.advance(ids_BT, features_NQC, keep_BT) if step == 0 else cache.advance(ids_BT)
         logits_BV = model.lm_head(hidden_BTC[:, -1])
+        if not bool(logits_BV.isfinite().all()):
+            raise FloatingPointError("the model's output is not finite: broken weights, or a dtype too small")
         if step < min_new and stop_ids:
             logits_BV[:, list(stop_ids)] = -torch.inf
         chosen = logits_BV.argmax(dim=-1).tolist()

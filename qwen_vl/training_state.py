@@ -2,6 +2,7 @@
 there.
 """
 
+import fcntl
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -37,10 +38,11 @@ class TrainingState:
         """The folder at `out`, made if need be; TrainingDataError where it holds a run of other settings."""
         state = cls(out, settings, processes)
         out.mkdir(parents=True, exist_ok=True)
+        state._lock_folder()
         record = out / "settings.json"
         wanted = json.loads(json.dumps(state.settings))
         if record.exists():
-            found = _read(lambda: json.loads(record.read_text(encoding="utf-8")), record)
+            found = _read(lambda: dict(json.loads(record.read_text(encoding="utf-8"))), record)
             other = sorted(name for name in {*found, *wanted} if found.get(name) != wanted.get(name))
             if other:
                 raise TrainingDataError(
@@ -52,6 +54,19 @@ class TrainingState:
             replace_file(record, lambda path: path.write_text(text, encoding="utf-8"))
         return state
 
+    def _lock_folder(self) -> None:
+        """Keeps a second run out of the folder while this process lives."""
+        if self.processes.rank == 0:
+            self._lock = (self.out / ".lock").open("w")
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise TrainingDataError(
+                    f"--out {self.out}: another run is writing there; wait for it, or name another"
+                ) from None
+            except OSError:
+                pass  # a file system without locks
+
     def restore(self, model: QwenVL, optimiser: torch.optim.Optimizer) -> int:
         """Puts the newest state into model and optimiser; returns the number of steps that are done."""
         folder = self._newest()
@@ -60,6 +75,10 @@ class TrainingState:
             path = folder / "state.safetensors"
             tensors = _read(lambda: load_file(path, device=str(model.device)), path)
             done = _step(folder)
+            if {f"model.{name}" for name in _trained(model)} - tensors.keys():
+                raise TrainingDataError(
+                    f"{path}: is no state of this model; remove it, or name another --out"
+                )
             for name, parameter in _trained(model).items():
                 with torch.no_grad():
                     parameter.copy_(tensors[f"model.{name}"])
@@ -88,7 +107,7 @@ class TrainingState:
             temporary.mkdir()
             save_file(tensors, temporary / "state.safetensors")
             temporary.rename(folder)
-            for other in self.out.glob(f"{STATE}*"):
+            for other in self._states():
                 if other != folder:
                     shutil.rmtree(other)
         self.processes.wait()
@@ -100,13 +119,21 @@ class TrainingState:
                 file.write(json.dumps(record) + "\n")
 
     def _newest(self) -> Path | None:
-        return max(self.out.glob(f"{STATE}*"), key=_step, default=None)
+        return max(self._states(), key=_step, default=None)
+
+    def _states(self) -> list[Path]:
+        """The saved states; other names that begin like one are the user's."""
+        return [folder for folder in self.out.glob(f"{STATE}*") if folder.name[len(STATE) :].isdecimal()]
 
     def _cut_log(self, done: int) -> None:
         """Drops the lines of steps that will be taken again."""
         path = self.out / "log.jsonl"
         if self.processes.rank == 0 and path.exists():
-            lines = [line for line in path.read_text(encoding="utf-8").splitlines() if _step_of(line) <= done]
+            lines = [
+                line
+                for line in path.read_text(encoding="utf-8", errors="replace").splitlines()
+                if _step_of(line) <= done
+            ]
             text = "".join(f"{line}\n" for line in lines)
             replace_file(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
 
@@ -119,7 +146,7 @@ def _read(reader: Callable[[], Any], path: Path) -> Any:
     """What a file of an earlier session holds; a damaged one is said in one line."""
     try:
         return reader()
-    except (OSError, ValueError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, RecursionError, SafetensorError) as error:
         raise TrainingDataError(f"{path}: damaged ({error}); remove it, or name another --out") from None
 
 

@@ -27,7 +27,9 @@ def load(spec: str, device: str = "auto", dtype: str = "auto") -> Backend:
 
     `demo`, `echo[:FILE]`, else a folder or hub id of a Qwen-VL checkpoint.
     """
-    name, _, value = spec.partition(":")
+    name, colon, value = spec.partition(":")
+    if not spec or (colon and name in SCHEMES and not value):
+        raise UserError(f"--model '{spec}': incomplete; a folder, a hub id, demo, echo or echo:FILE")
     scheme = SCHEMES.get(name, NATIVE)
     if scheme.probe is not None and find_spec(scheme.probe) is None:
         raise UserError(

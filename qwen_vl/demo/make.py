@@ -1,4 +1,7 @@
-"""Make the demo model before its training: `python -m qwen_vl.demo.make FOLDER`.
+"""The demo model before its training, and its place in the package after it.
+
+    python -m qwen_vl.demo.make fresh FOLDER     writes the untrained model
+    python -m qwen_vl.demo.make bundle FOLDER    makes a trained one the bundled one, in bfloat16
 
 Deterministic: the vocabulary is learned from a fixed text, the weights are random numbers of a fixed seed,
 some of them in an order that small models take long to find by themselves:
@@ -20,7 +23,7 @@ from pathlib import Path
 
 import torch
 
-from qwen_vl.checkpoint import save_checkpoint
+from qwen_vl.checkpoint import DEMO_FOLDER, find_vocabulary, load, save_checkpoint
 from qwen_vl.config import QwenVLConfig, VisionConfig
 from qwen_vl.demo.vocabulary import corpus, train, vocabulary_text
 from qwen_vl.files import replace_file
@@ -103,5 +106,11 @@ def make(folder: Path) -> None:
     save_checkpoint(fresh_model(), vocabulary, folder, torch.float32)
 
 
+def bundle(folder: Path) -> None:
+    """Make the trained checkpoint in `folder` the bundled one."""
+    trained = load(folder, "cpu", "float32")
+    save_checkpoint(trained.model, find_vocabulary(folder), DEMO_FOLDER, torch.bfloat16)
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[1]))
+    {"fresh": make, "bundle": bundle}[sys.argv[1]](Path(sys.argv[2]))

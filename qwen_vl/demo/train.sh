@@ -20,7 +20,7 @@ lesson() { # name, start, data, options
     --save-every 100 --device cpu --save-dtype float32 "$@"
 }
 
-[ -e "$work/fresh/model.safetensors" ] || "$bin/python" -m qwen_vl.demo.make "$work/fresh"
+[ -e "$work/fresh/model.safetensors" ] || "$bin/python" -m qwen_vl.demo.make fresh "$work/fresh"
 
 # One shape, and where it is to the tenth of the picture: this starts attention to things at all.
 draw one --scenes 12000 --seed 2 --max-shapes 1 --coarse 100 --kinds grounding,colour,shape,position,point,caption
@@ -39,3 +39,6 @@ lesson words-b words-a words --learning-rate 1e-3 --batch-tokens 3000 --max-step
 # Everything, places to the hundredth.
 draw all --scenes 60000 --seed 1
 lesson all-a words-b all --learning-rate 1e-3 --batch-tokens 4000 --max-steps 2400
+lesson all-b all-a all --learning-rate 8e-4 --batch-tokens 4000 --max-steps 2000 --seed 1
+
+"$bin/python" -m qwen_vl.demo.make bundle "$work/all-b"

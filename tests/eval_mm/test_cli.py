@@ -125,6 +125,16 @@ def test_bad_input_is_one_line(data: Path, tmp_path: Path, capsys: pytest.Captur
     assert "no run folder" in one_error(capsys)
 
 
+def test_texts_of_files_do_not_steer_the_terminal(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An id with a line end and an escape sequence stays one harmless line."""
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps([{"id": "a\nb\x1b[31m", "text": "x"}]))
+    assert main(["score", "--task", "refcoco_val", "--predictions", str(path), "--data", str(data)]) == 2
+    assert "\x1b" not in one_error(capsys)
+
+
 def test_the_demo_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Numbers on demo data carry a line nobody overlooks and a mark in the table."""
     code = main(

@@ -57,6 +57,7 @@ BAD_LINES = [
     ('{"id": "a",', "not valid JSON"),
     ("[1, 2]", "expected a JSON object"),
     ("7", "expected a JSON object"),
+    ('{"id": "a", "id": "b"}', "the key 'id' stands twice"),
     ("[" * 100_000, "not usable JSON"),
     ('{"id": ' + "9" * 5_000 + "}", "not usable JSON"),
 ]

@@ -164,6 +164,23 @@ def test_a_picture_is_encoded_once_a_run(demo: Backend, pictures: list[str]) -> 
     assert second[requests[0].id].text == first[requests[2].id].text
 
 
+def test_numbers_that_are_none_are_errors(demo: Backend, pictures: list[str]) -> None:
+    """Broken weights would answer every question with a zero byte, and the run would look whole."""
+    broken = models.load("demo", "cpu", "float32")
+    assert isinstance(broken, QwenVLBackend)
+    broken._loaded.model.lm_head.weight.data.fill_(float("nan"))
+    error = ask(broken, grounding("a", pictures[0], "x"))["a"].error
+    assert error is not None
+    assert "not finite" in error
+
+
+def test_a_model_must_be_named() -> None:
+    """An empty name is nobody's checkpoint, an echo without its file no answers."""
+    for spec in ("", "echo:", "demo:"):
+        with pytest.raises(UserError, match="incomplete"):
+            models.load(spec)
+
+
 def test_stop_texts_end_an_answer(demo: Backend, pictures: list[str]) -> None:
     """What a protocol names as the end of an answer is not part of it."""
     whole = ask(demo, grounding("a", pictures[0], "x"))["a"].text

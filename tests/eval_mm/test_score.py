@@ -172,7 +172,17 @@ def test_a_file_that_lacks_answers(data: Path, tmp_path: Path) -> None:
     assert (result.num_samples, result.complete) == (1, False)
 
 
-@pytest.mark.parametrize("wrong", [{}, {"run": "r", "predictions": "p"}, {"predictions": "p"}])
+WRONG = [
+    {},
+    {"run": "r", "predictions": "p"},
+    {"predictions": "p"},
+    {"predictions": "p", "match": "x"},
+    {"predictions": "p", "box_scale": "x"},
+    {"predictions": "p", "out": ""},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_what_to_score_must_be_clear(wrong: dict[str, str]) -> None:
     """Neither, both, or a file without its task: one line each."""
     with pytest.raises(UserError):

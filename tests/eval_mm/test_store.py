@@ -150,7 +150,17 @@ def test_a_task_entry_survives_the_manifest() -> None:
     entry = TaskEntry("demo", "abc", Selection(sample=3, seed=4), "qwen-vl", 1, ModelInfo("m", demo=True))
     stored = json.loads(json.dumps(entry.to_json()))
     assert TaskEntry.from_json(stored, Path("run")) == entry
-    for broken in ({}, {**stored, "model": {"x": 1}}, {**stored, "extra": 1}, None):
+    model = stored["model"]
+    for broken in (
+        {},
+        None,
+        {**stored, "extra": 1},
+        {**stored, "protocol": None},
+        {**stored, "selection": {"limit": "x"}},
+        {**stored, "model": {"x": 1}},
+        {**stored, "model": {**model, "name": 5}},
+        {**stored, "model": {**model, "box_scale": "x"}},
+    ):
         with pytest.raises(DataError, match=r"manifest\.json"):
             TaskEntry.from_json(broken, Path("run"))
 

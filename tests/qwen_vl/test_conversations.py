@@ -96,6 +96,8 @@ BAD: dict[str, tuple[Any, str]] = {
     "open image": ([row("<img>0.png", "b")], "row 0: an <img> without </img>"),
     "image without path": ([row("<img></img>", "b")], "row 0: an <img> without a path"),
     "too long": ([row("a", "b"), row("1 " * 100, "b")], "more than the --max-length of 128"),
+    "half a surrogate": ([row("a", "\ud800")], "row 0: turn 1: field 'value' holds half"),
+    "deep": ("[" * 100_000, "not valid JSON"),
     "no user text": ([row("", "b")], "row 0: format raw needs a user text"),
     "picture in an answer": ([row("a", "<img>0.png</img>")], "row 0: a picture in an assistant turn"),
     "not a picture": ([row("<img>talks.json</img>", "b")], "row 0: not a picture"),

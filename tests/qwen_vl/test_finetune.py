@@ -1,5 +1,6 @@
 """Training: it learns, it goes on after a kill as if nothing had been, and several processes are one."""
 
+import fcntl
 import json
 import os
 import signal
@@ -168,14 +169,39 @@ def test_other_data_under_the_same_name_is_another_run(
     assert "another data_sha256" in capsys.readouterr().err
 
 
+def test_two_runs_do_not_share_a_folder(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two writers would mix their logs and states; a user's own copies of states are left alone."""
+    out = tmp_path / "out"
+    (out / "state-000001.bak").mkdir(parents=True)
+    with (out / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        assert main(arguments(model, data, out, **{"max-steps": 1})) == 2
+        assert "another run is writing there" in capsys.readouterr().err
+    assert main(arguments(model, data, out, **{"max-steps": 2, "save-every": 1})) == 0
+    assert (out / "state-000001.bak").is_dir()
+
+
+def test_the_last_step_may_not_break_the_model(
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A step that throws the weights far out has a finite loss itself; it must not end as 'trained'."""
+    out = tmp_path / "out"
+    assert main(arguments(model, data, out, **{"max-steps": 1, "learning-rate": 1e30})) == 2
+    assert "broken down in its last step" in capsys.readouterr().err
+    assert not (out / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("content", [b"{", b"null", b"[" * 100_000])
 @pytest.mark.parametrize("name", ["settings.json", "state.safetensors"])
 def test_a_damaged_state_is_said(
-    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
+    model: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes
 ) -> None:
     """A file cut off by a full disk is named, not a traceback."""
     out = tmp_path / "out"
     assert main(arguments(model, data, out, **{"max-steps": 1})) == 0
-    next(out.rglob(name)).write_bytes(b"{")
+    next(out.rglob(name)).write_bytes(content)
     capsys.readouterr()
     assert main(arguments(model, data, out, **{"max-steps": 1})) == 2
     line = capsys.readouterr().err

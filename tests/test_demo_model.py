@@ -1,0 +1,46 @@
+"""The bundled demo model really answers: on drawn pictures of seeds that no training uses."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from data_scripts.scenes import FIRST_TRAINING_SEED
+from qwen_vl.checkpoint import DEMO_FOLDER, load
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "demo_model" / "measure_demo.py"
+PICTURES = 80
+
+
+@pytest.fixture(scope="module")
+def verdicts() -> dict[str, list[bool]]:
+    spec = importlib.util.spec_from_file_location("measure_demo", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    assert script.FIRST_SEED + PICTURES < FIRST_TRAINING_SEED
+    found: dict[str, list[bool]] = script.measure(load(DEMO_FOLDER, "cpu", "float32"), PICTURES)
+    return found
+
+
+def share(verdicts: dict[str, list[bool]], *kinds: str) -> float:
+    answers = [verdict for kind in kinds for verdict in verdicts[kind]]
+    assert len(answers) >= 50, f"{kinds}: only {len(answers)} questions"
+    return sum(answers) / len(answers)
+
+
+def test_it_finds_things(verdicts: dict[str, list[bool]]) -> None:
+    """IoU >= 0.5 for at least 70 % of the expressions over two and three shapes."""
+    assert share(verdicts, "grounding, 2 shapes", "grounding, 3 shapes") >= 0.70
+
+
+@pytest.mark.parametrize("kind", ["colour", "shape", "yes/no"])
+def test_it_answers_short_questions(verdicts: dict[str, list[bool]], kind: str) -> None:
+    """At least 85 % right; yes and no are asked equally often, so half would be guessing."""
+    assert share(verdicts, kind) >= 0.85
+
+
+def test_it_describes_pictures(verdicts: dict[str, list[bool]]) -> None:
+    """At least 60 % of the captions name every shape with its colour."""
+    assert share(verdicts, "caption") >= 0.60
