@@ -9,4 +9,5 @@ API:
     image       load_image, preprocess: file -> pixels
     prompt      build_prompt, TokenPrompt: parts -> ids and images
     generate    generate, mean_logprobs: the slow, obvious reference
+    finetune    Settings, finetune: supervised training; also `python -m qwen_vl finetune`
 """
