@@ -33,8 +33,8 @@ PICTURES = 500
 HEAD = """# The demo model
 
 `python benchmarks/demo_model/measure_demo.py`: 500 drawn pictures of seeds that no training uses.
-Grounding counts IoU >= 0.5, a caption counts if it names every shape with its colour, any other answer must be
-the true one.
+Grounding counts IoU >= 0.5, a caption counts if it names every shape with its colour, any other answer must
+be the true one.
 
 """
 
