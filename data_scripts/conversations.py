@@ -232,7 +232,9 @@ def _choice(turn: Turn, words: Sequence[str], preferred: Sequence[str], rng: ran
     wrong.sort(key=lambda word: word not in preferred)
     options = [answer, *wrong[: rng.randint(2, 3)]]
     rng.shuffle(options)
-    listed = "\n".join(f"{letter}. {option}" for letter, option in zip(LETTERS, options, strict=False))
+    listed = "\n".join(
+        f"{letter}. {option}" for letter, option in zip(LETTERS[: len(options)], options, strict=True)
+    )
     letter = LETTERS[options.index(answer)]
     return Turn("choice", f"Context: N/A\nQuestion: {question}\nOptions: {listed}\nAnswer:", f" {letter}")
 

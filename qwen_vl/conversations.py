@@ -125,26 +125,22 @@ def _example(row: int, turns: Sequence[_Turn], tokenizer: Tokenizer, form: Forma
         if len(turns) != 2:
             raise ValueError("format raw takes one user and one assistant turn; for more use --format chatml")
         for turn in turns:
-            add(_turn_ids(turn, tokenizer, folder, images), turn.speaker == "assistant")
+            add(list(_ids(turn, tokenizer, folder, images)), turn.speaker == "assistant")
         add([tokenizer.eod_id], True)
     else:
         start, end = tokenizer.special_id("<|im_start|>"), tokenizer.special_id("<|im_end|>")
         newline = tokenizer.encode_text("\n")
         for turn in (_Turn("system", SYSTEM), *turns):
             add([start, *tokenizer.encode_text(turn.speaker), *newline], False)
-            add([*_turn_ids(turn, tokenizer, folder, images), end], turn.speaker == "assistant")
+            add([*_ids(turn, tokenizer, folder, images), end], turn.speaker == "assistant")
             add(newline, False)
     if learned[0]:
         raise ValueError("format raw needs a user text: an answer to nothing cannot be learned")
     return Example(row, np.array(ids, np.int32), np.array(learned, np.bool_), tuple(images))
 
 
-def _turn_ids(turn: _Turn, tokenizer: Tokenizer, folder: Path, images: list[Path]) -> list[int]:
-    """The ids of a turn's text; its pictures are added to `images`."""
-    return list(_ids(turn, tokenizer, folder, images))
-
-
 def _ids(turn: _Turn, tokenizer: Tokenizer, folder: Path, images: list[Path]) -> Iterator[int]:
+    """The ids of a turn's text; its pictures are added to `images`."""
     for part in MARKS.split(turn.value):
         if part.startswith("<img>") and part.endswith("</img>"):
             if turn.speaker == "assistant":

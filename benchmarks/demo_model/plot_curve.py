@@ -38,7 +38,7 @@ def main(lessons: list[Path]) -> None:
     axes.plot([row[1] for row in shown], [row[2] for row in shown], linewidth=0.5, label="training")
     measured = [(row[1], row[3]) for row in rows if row[3] is not None]
     axes.plot(*zip(*measured, strict=True), marker=".", label="held out")
-    for start, lesson in zip(starts, lessons, strict=False):
+    for start, lesson in zip(starts[:-1], lessons, strict=True):
         axes.axvline(start, color="0.7", linewidth=0.8)
         axes.text(start, axes.get_ylim()[1], f" {lesson.name}", fontsize=7, va="top", rotation=90)
     axes.set(xlabel="step", ylabel="loss per learned token, nats", yscale="log")

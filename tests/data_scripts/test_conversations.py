@@ -96,7 +96,10 @@ def check(shown: Scene | Card, turn: Turn) -> None:
         question, options = match[1], match[2].splitlines()
         assert 3 <= len(options) <= 4
         assert len({option[3:] for option in options}) == len(options)
-        assert all(option.startswith(f"{letter}. ") for option, letter in zip(options, "ABCD", strict=False))
+        assert all(
+            option.startswith(f"{letter}. ")
+            for option, letter in zip(options, "ABCD"[: len(options)], strict=True)
+        )
         (answer,) = (option[3:] for option in options if option[0] == answer)
     else:
         assert turn.question.endswith(" Answer:")
