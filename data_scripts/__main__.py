@@ -84,12 +84,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     if args.verb == "demo":
-        from data_scripts import demo  # pulls in numpy and Pillow, which --help need not wait for
+        from data_scripts.drawn import demo  # pulls in numpy and Pillow, which --help need not wait for
 
         demo.write(args.out, args.seed)
         return 0
     if args.verb == "demo-training":
-        from data_scripts import training
+        from data_scripts.drawn import training
 
         lesson = training.Lesson(args.max_shapes, coarse=args.coarse)
         if args.kinds is not None:

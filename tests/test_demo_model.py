@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from data_scripts.scenes import FIRST_TRAINING_SEED
+from data_scripts.drawn.scenes import FIRST_TRAINING_SEED
 from qwen_vl.checkpoint import DEMO_FOLDER, load
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "demo_model" / "measure_demo.py"

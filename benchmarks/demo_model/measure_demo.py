@@ -16,8 +16,8 @@ from pathlib import Path
 from torch import inference_mode
 from tqdm import tqdm
 
-from data_scripts.conversations import ASKED, Picture, Turn, asked, draw
-from data_scripts.scenes import Scene
+from data_scripts.drawn.conversations import ASKED, Picture, Turn, asked, draw
+from data_scripts.drawn.scenes import Scene
 from eval_mm.console import align
 from eval_mm.metrics.box import Box, iou, read_published, to_pixels
 from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, load

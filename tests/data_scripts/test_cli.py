@@ -24,7 +24,8 @@ def test_drawing_needs_no_torch() -> None:
     """Guards a data machine without torch: no module of the package may import it."""
     code = (
         "import sys; sys.modules['torch'] = None\n"
-        "import data_scripts.__main__, data_scripts.demo, data_scripts.pictures, data_scripts.training"
+        "import data_scripts.__main__, data_scripts.drawn.demo, data_scripts.pictures\n"
+        "import data_scripts.drawn.training"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_scripts.phrases import PLACES, RELATIONS, STYLES, expressions, find, pick
-from data_scripts.scenes import Scene, Shape, scene
+from data_scripts.drawn.phrases import PLACES, RELATIONS, STYLES, expressions, find, pick
+from data_scripts.drawn.scenes import Scene, Shape, scene
 
 RED_LEFT = Shape("circle", "red", "small", (10, 100, 38, 128))
 RED_RIGHT = Shape("circle", "red", "large", (250, 90, 340, 180))

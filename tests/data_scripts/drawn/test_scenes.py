@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from data_scripts.scenes import COLOURS, GAP, KINDS, SIDES, SIZES, Scene, Shape, draw, scene
+from data_scripts.drawn.scenes import COLOURS, GAP, KINDS, SIDES, SIZES, Scene, Shape, draw, scene
 
 SEEDS = range(200)
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_scripts.cards import Card, card
-from data_scripts.conversations import ASKED, Turn, asked, conversations, draw
-from data_scripts.phrases import find
-from data_scripts.scenes import COLOURS, KINDS, SIZES, Scene, Shape, scene
+from data_scripts.drawn.cards import Card, card
+from data_scripts.drawn.conversations import ASKED, Turn, asked, conversations, draw
+from data_scripts.drawn.phrases import find
+from data_scripts.drawn.scenes import COLOURS, KINDS, SIZES, Scene, Shape, scene
 
 SEEDS = st.integers(0, 2**40)
 BOX = re.compile(r"\((\d+),(\d+)\),\((\d+),(\d+)\)</box>")

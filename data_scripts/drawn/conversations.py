@@ -18,10 +18,10 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from data_scripts import cards, scenes
-from data_scripts.cards import WORDS, Card
-from data_scripts.phrases import find, pick
-from data_scripts.scenes import COLOURS, KINDS, WEIGHTS, Box, Scene, Shape
+from data_scripts.drawn import cards, scenes
+from data_scripts.drawn.cards import WORDS, Card
+from data_scripts.drawn.phrases import find, pick
+from data_scripts.drawn.scenes import COLOURS, KINDS, WEIGHTS, Box, Scene, Shape
 
 ASKED = (
     *("grounding", "colour", "shape", "count", "position", "yes/no", "point", "caption", "choice"),

@@ -9,7 +9,7 @@ import random
 import re
 from collections.abc import Iterator, Sequence
 
-from data_scripts.scenes import COLOURS, KINDS, SIZES, Scene, Shape
+from data_scripts.drawn.scenes import COLOURS, KINDS, SIZES, Scene, Shape
 
 STYLES = ("refcoco", "refcoco+", "refcocog")
 """refcoco: short, may use the place. refcoco+: appearance only. refcocog: a longer noun phrase."""

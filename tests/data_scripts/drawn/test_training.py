@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_scripts import demo, training
-from data_scripts.conversations import asked, draw
-from data_scripts.scenes import FIRST_TRAINING_SEED
+from data_scripts.drawn import demo, training
+from data_scripts.drawn.conversations import asked, draw
+from data_scripts.drawn.scenes import FIRST_TRAINING_SEED
 from tests.data_scripts.support import run, tree
 
 Capture = pytest.CaptureFixture[str]

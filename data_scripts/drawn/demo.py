@@ -9,8 +9,8 @@ import random
 from pathlib import Path
 from typing import Any
 
-from data_scripts.phrases import expressions
-from data_scripts.scenes import Scene, draw, scene
+from data_scripts.drawn.phrases import expressions
+from data_scripts.drawn.scenes import Scene, draw, scene
 from eval_mm import files
 from eval_mm.console import align, count
 from eval_mm.data import DEMO_MARK, DEMO_ROOT

@@ -27,8 +27,8 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from data_scripts.conversations import ASKED, Turn, asked, draw
-from data_scripts.scenes import FIRST_TRAINING_SEED
+from data_scripts.drawn.conversations import ASKED, Turn, asked, draw
+from data_scripts.drawn.scenes import FIRST_TRAINING_SEED
 from eval_mm.console import align, count
 from eval_mm.errors import UserError
 

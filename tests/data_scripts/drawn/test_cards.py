@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_scripts.cards import FONT, INK, WORDS, Card, card, draw
+from data_scripts.drawn.cards import FONT, INK, WORDS, Card, card, draw
 
 SEEDS = st.integers(0, 2**40)
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_scripts import demo
-from data_scripts.phrases import find
-from data_scripts.scenes import FIRST_TRAINING_SEED, draw
+from data_scripts.drawn import demo
+from data_scripts.drawn.phrases import find
+from data_scripts.drawn.scenes import FIRST_TRAINING_SEED, draw
 from eval_mm.data import DEMO_ROOT, DataRoot, load
 from eval_mm.tasks.refcoco import TASKS
 from tests.data_scripts.support import read_jsonl, run, tree

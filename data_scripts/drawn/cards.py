@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from data_scripts.scenes import GROUNDS, SIDES, Box
+from data_scripts.drawn.scenes import GROUNDS, SIDES, Box
 
 WORDS = (
     *(

@@ -1,0 +1,1 @@
+"""Drawn pictures with known answers: demo data, and what the demo model is trained on."""
