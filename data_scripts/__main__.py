@@ -94,6 +94,8 @@ def _run(args: argparse.Namespace) -> int:
         lesson = training.Lesson(args.max_shapes, coarse=args.coarse)
         if args.kinds is not None:
             lesson = lesson._replace(kinds=tuple(args.kinds.split(",")))
+        if args.shows is not None:
+            lesson = lesson._replace(shows=tuple(args.shows.split(",")))
         training.write(args.out, args.scenes, args.seed, lesson, args.workers)
         return 0
     benchmark = BENCHMARKS[args.benchmark]
@@ -161,6 +163,11 @@ def _parser() -> Parser:
     )
     training.add_argument(
         "--kinds", metavar="KINDS", help="only these kinds of questions, comma-separated (all)"
+    )
+    training.add_argument(
+        "--shows",
+        metavar="NAMES",
+        help="what pictures show in turn: scene,card,chart,page,book,poster,diagram (60 %% scenes)",
     )
     training.add_argument(
         "--coarse",

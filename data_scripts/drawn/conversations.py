@@ -1,86 +1,122 @@
 r"""Questions about drawn pictures with their true answers: what a small model is trained on and asked.
 
-`picture` makes a scene or a card of a seed, `conversations` what one may ask about it, in the texts of the
-benchmark prompts (protocol qwen-vl) and with the leading space that a base model writes:
+`picture` makes the picture of a seed, a scene or one of six kinds of printed matter, `conversations` what one
+may ask about it, in the texts of the benchmark prompts (protocol qwen-vl) and with the leading space that a
+base model writes:
 
     grounding  <ref>red circle</ref><box>          (100,250),(410,560)</box>
     caption    Describe the image in English:       A small red circle and a large blue star.
     choice     Context: N/A\nQuestion: ..\nAnswer:  B
     others     What colour is the star? Answer:     red
 
-A box and a point are given in thousandths, pixel / side x 999, rounded to tens: the last digit is then always
-0, and a model need not learn digits that no picture of 96 pixels could tell it.
+Scenes are asked here, printed matter each in its own file. A box and a point are given in thousandths,
+pixel / side x 999, rounded to tens: the last digit is then always 0, and a model need not learn digits that
+no picture of 96 pixels could tell it.
 """
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from PIL import Image
 
-from data_scripts.drawn import cards, scenes
-from data_scripts.drawn.cards import WORDS, Card
+from data_scripts.drawn import books, cards, charts, diagrams, pages, posters, scenes
+from data_scripts.drawn.books import Book
+from data_scripts.drawn.cards import Card
+from data_scripts.drawn.charts import Chart
+from data_scripts.drawn.diagrams import Diagram
+from data_scripts.drawn.pages import Page
 from data_scripts.drawn.phrases import find, pick
+from data_scripts.drawn.posters import Poster
 from data_scripts.drawn.scenes import COLOURS, KINDS, WEIGHTS, Box, Scene, Shape
+from data_scripts.drawn.turns import Turn, choice, short, yes_no
+from data_scripts.drawn.turns import caption as caption_turn
 
 ASKED = (
     *("grounding", "colour", "shape", "count", "position", "yes/no", "point", "caption", "choice"),
+    *("corners", "unanswerable"),
     *("number", "word"),
+    *("value", "tallest", "bars"),
+    *("heading", "field", "name", "date", "lines"),
+    *("title", "author", "cover"),
+    *("beside", "largest"),
+    *("label", "part"),
 )
-"""The kinds of turns; a card's own are its number or word, and count, yes/no, caption and choice."""
+"""The kinds of turns: of scenes, of every picture, then of cards, charts, pages, books, posters, diagrams."""
 
-CARD_EVERY = 10
-"""Of so many pictures one shows a card."""
+Picture = Scene | Card | Chart | Page | Book | Poster | Diagram
 
-LETTERS = "ABCD"
+
+class Family(NamedTuple):
+    """One kind of printed matter."""
+
+    make: Callable[[int], Any]
+    draw: Callable[[Any], Image.Image]
+    conversation: Callable[[Any, random.Random], list[Turn]]
+
+
+PRINTED: dict[type, Family] = {
+    Card: Family(cards.card, cards.draw, cards.conversation),
+    Chart: Family(charts.chart, charts.draw, charts.conversation),
+    Page: Family(pages.page, pages.draw, pages.conversation),
+    Book: Family(books.book, books.draw, books.conversation),
+    Poster: Family(posters.poster, posters.draw, posters.conversation),
+    Diagram: Family(diagrams.diagram, diagrams.draw, diagrams.conversation),
+}
+
+SHOWS: dict[str, type] = {
+    "scene": Scene,
+    **{kind.__name__.lower(): kind for kind in PRINTED},
+}
+"""What a picture may show, by name."""
+
+ORDER = (
+    *("card", "scene", "chart", "scene", "page", "scene", "scene", "book", "scene", "scene"),
+    *("card", "diagram", "scene", "chart", "scene", "scene", "poster", "scene", "scene", "scene"),
+)
+"""What the pictures of twenty seeds in a row show: 12 scenes and 8 pieces of printed matter."""
+
+CORNERS = {"circle": "0", "triangle": "3", "square": "4", "star": "10", "cross": "12"}
 
 _CLEAR = 0.04
 """How far a centre must be from the lines between thirds of a picture for its place to be asked for."""
 
-Picture = Scene | Card
 
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """One question and its answer. `question` is all that follows the image in the prompt."""
-
-    kind: str
-    """One of `ASKED`."""
-
-    question: str
-    answer: str
-    """As a base model continues the prompt, so with a space before it, except after `<box>`."""
-
-    box: Box | None = None
-    """Grounding: the shape's box in pixels, x1, y1, x2, y2."""
-
-
-def picture(seed: int, max_shapes: int = len(WEIGHTS), min_shapes: int = 1) -> Picture:
-    """The picture of a seed: mostly the scene of that seed, every tenth a card."""
-    return cards.card(seed) if seed % CARD_EVERY == 0 else scenes.scene(seed, max_shapes, min_shapes)
+def picture(
+    seed: int, max_shapes: int = len(WEIGHTS), min_shapes: int = 1, shows: Sequence[str] = ()
+) -> Picture:
+    """The picture of a seed: seeds show in turn what `ORDER` says, or `shows` where it is given."""
+    order = shows or ORDER
+    kind = SHOWS[order[seed % len(order)]]
+    if kind is Scene:
+        return scenes.scene(seed, max_shapes, min_shapes)
+    made: Picture = PRINTED[kind].make(seed)
+    return made
 
 
 def draw(picture: Picture) -> Image.Image:
     """The pixels of a picture, RGB."""
-    return cards.draw(picture) if isinstance(picture, Card) else scenes.draw(picture)
+    return scenes.draw(picture) if isinstance(picture, Scene) else PRINTED[type(picture)].draw(picture)
 
 
-def asked(seed: int, max_shapes: int = len(WEIGHTS), min_shapes: int = 1) -> tuple[Picture, list[Turn]]:
+def asked(
+    seed: int, max_shapes: int = len(WEIGHTS), min_shapes: int = 1, shows: Sequence[str] = ()
+) -> tuple[Picture, list[Turn]]:
     """The picture of a seed and its turns; the same for that seed wherever and whenever it is called."""
-    shown = picture(seed, max_shapes, min_shapes)
+    shown = picture(seed, max_shapes, min_shapes, shows)
     return shown, conversations(shown, random.Random(f"turns {seed}"))
 
 
 def conversations(picture: Picture, rng: random.Random) -> list[Turn]:
-    """About twelve turns about a scene, six about a card: each true, none ambiguous."""
-    return _about_card(picture, rng) if isinstance(picture, Card) else _about_scene(picture, rng)
+    """About fourteen turns about a scene, half as many about printed matter: each true, none ambiguous."""
+    if isinstance(picture, Scene):
+        return _about_scene(picture, rng)
+    return PRINTED[type(picture)].conversation(picture, rng)
 
 
-def caption(picture: Picture) -> str:
-    """One sentence: every shape from left to right, or what the card says."""
-    if isinstance(picture, Card):
-        return f"A card with the {'number' if picture.is_number else 'word'} {picture.text}."
-    shapes = sorted(picture.shapes, key=lambda shape: shape.centre)
+def caption(scene: Scene) -> str:
+    """One sentence: every shape from left to right."""
+    shapes = sorted(scene.shapes, key=lambda shape: shape.centre)
     *first, last = [f"a {shape.size} {shape.colour} {shape.kind}" for shape in shapes]
     # alone it would end before the 8 tokens that the caption benchmarks ask for
     listed = f"{', '.join(first)} and {last}" if first else f"{last} on a plain pale ground"
@@ -122,33 +158,19 @@ def _about_scene(scene: Scene, rng: random.Random) -> list[Turn]:
     turns.append(_count(scene, rng))
     places = [(shape, place) for shape in scene.shapes if (place := position(scene, shape))]
     for shape, place in rng.sample(places, min(2, len(places))):
-        turns.append(_short("position", f"Where is the {_name(scene, shape, rng)}?", place))
+        turns.append(short("position", f"Where is the {_name(scene, shape, rng)}?", place))
     turns += _yes_no(scene, rng)
     for shape in rng.sample(scene.shapes, min(2, len(scene.shapes))):
-        turns.append(_short("point", f"What is at {point(scene, shape)}?", f"{shape.colour} {shape.kind}"))
-    turns.append(Turn("caption", "Describe the image in English:", f" {caption(scene)}"))
+        turns.append(short("point", f"What is at {point(scene, shape)}?", f"{shape.colour} {shape.kind}"))
+    turns.append(caption_turn(caption(scene)))
+    turns.append(_corners(scene, one, rng))
+    turns.append(_unanswerable(scene, rng))
     turn = rng.choice((_colour, _shape))(scene, one, rng)
     if turn:
         words = {"colour": tuple(COLOURS), "shape": tuple(KINDS)}[turn.kind]
         shown = [word for shape in scene.shapes for word in (shape.colour, shape.kind)]
-        turns.append(_choice(turn, words, shown, rng))
+        turns.append(choice(turn, words, shown, rng))
     return turns
-
-
-def _about_card(card: Card, rng: random.Random) -> list[Turn]:
-    kind = "number" if card.is_number else "word"
-    turn = _short(kind, f"What {kind} is written?", card.text)
-    others = [_like(card.text, rng) for _ in range(8)] if card.is_number else list(WORDS)
-    wrong = rng.choice([other for other in others if other != card.text])
-    marks = "digits" if card.is_number else "letters"
-    return [
-        turn,
-        _short("count", f"How many {marks} are written?", str(len(card.text))),
-        _short("yes/no", f"Is the {kind} {card.text} written?", "yes"),
-        _short("yes/no", f"Is the {kind} {wrong} written?", "no"),
-        Turn("caption", "Describe the image in English:", f" {caption(card)}"),
-        _choice(turn, others, [], rng),
-    ]
 
 
 def _grounding(scene: Scene, rng: random.Random) -> list[Turn]:
@@ -169,14 +191,29 @@ def _colour(scene: Scene, shape: Shape, rng: random.Random) -> Turn | None:
     """A question for the colour that only its kind and size lead to; None where they do not."""
     names = (shape.kind, f"{shape.size} {shape.kind}", f"{shape.size} shape")
     name = _unambiguous(scene, shape, names, rng)
-    return _short("colour", f"What colour is the {name}?", shape.colour) if name else None
+    return short("colour", f"What colour is the {name}?", shape.colour) if name else None
 
 
 def _shape(scene: Scene, shape: Shape, rng: random.Random) -> Turn | None:
     """A question for the kind, likewise."""
     names = (f"{shape.colour} thing", f"{shape.size} {shape.colour} thing", f"{shape.size} thing")
     name = _unambiguous(scene, shape, names, rng)
-    return _short("shape", f"What shape is the {name}?", shape.kind) if name else None
+    return short("shape", f"What shape is the {name}?", shape.kind) if name else None
+
+
+def _corners(scene: Scene, shape: Shape, rng: random.Random) -> Turn:
+    """What the picture alone does not say."""
+    return short(
+        "corners", f"How many corners does the {_name(scene, shape, rng)} have?", CORNERS[shape.kind]
+    )
+
+
+def _unanswerable(scene: Scene, rng: random.Random) -> Turn:
+    """A question about something that is not there."""
+    absent = sorted(set(KINDS) - {shape.kind for shape in scene.shapes})
+    questions = ("What word is written?", "What number is written?", "What is the title of this book?")
+    form = f"What colour is the {rng.choice(absent)}?"
+    return short("unanswerable", rng.choice((form, form, *questions)), "unanswerable")
 
 
 def _name(scene: Scene, shape: Shape, rng: random.Random) -> str:
@@ -203,7 +240,7 @@ def _count(scene: Scene, rng: random.Random) -> Turn:
             (f"{colour} shapes", sum(other.colour == colour for other in scene.shapes)),
         )
     )
-    return _short("count", f"How many {what} are there?", str(number))
+    return short("count", f"How many {what} are there?", str(number))
 
 
 def _yes_no(scene: Scene, rng: random.Random) -> list[Turn]:
@@ -218,33 +255,4 @@ def _yes_no(scene: Scene, rng: random.Random) -> list[Turn]:
         if absent:
             break
     there = form.format(colour=shape.colour, kind=shape.kind)
-    return [
-        _short("yes/no", f"Is there a {there}?", "yes"),
-        _short("yes/no", f"Is there a {rng.choice(absent)}?", "no"),
-    ]
-
-
-def _choice(turn: Turn, words: Sequence[str], preferred: Sequence[str], rng: random.Random) -> Turn:
-    """A question with three or four lettered options, wrong ones from `words`, those in `preferred` first."""
-    answer, question = turn.answer.strip(), turn.question.removesuffix(" Answer:")
-    wrong = sorted(set(words) - {answer})
-    rng.shuffle(wrong)
-    wrong.sort(key=lambda word: word not in preferred)
-    options = [answer, *wrong[: rng.randint(2, 3)]]
-    rng.shuffle(options)
-    listed = "\n".join(
-        f"{letter}. {option}" for letter, option in zip(LETTERS[: len(options)], options, strict=True)
-    )
-    letter = LETTERS[options.index(answer)]
-    return Turn("choice", f"Context: N/A\nQuestion: {question}\nOptions: {listed}\nAnswer:", f" {letter}")
-
-
-def _like(number: str, rng: random.Random) -> str:
-    """Another number of as many digits, which differs in one of them."""
-    place = rng.randrange(len(number))
-    digits = "123456789" if place == 0 and len(number) > 1 else "0123456789"
-    return number[:place] + rng.choice([d for d in digits if d != number[place]]) + number[place + 1 :]
-
-
-def _short(kind: str, question: str, answer: str) -> Turn:
-    return Turn(kind, f"{question} Answer:", f" {answer}")
+    return yes_no("Is there a {}?", there, rng.choice(absent))

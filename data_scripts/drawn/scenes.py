@@ -49,6 +49,7 @@ GAP = 6
 """Least distance of two boxes, and of a box from the border, in pixels."""
 
 Box = tuple[int, int, int, int]
+Colour = tuple[int, int, int]
 Coverage = npt.NDArray[np.uint8]
 Grid = npt.NDArray[np.float64]
 
@@ -76,7 +77,7 @@ class Scene:
     seed: int
     width: int
     height: int
-    ground: tuple[int, int, int]
+    ground: Colour
     shapes: tuple[Shape, ...]
 
 

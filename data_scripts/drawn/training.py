@@ -27,8 +27,9 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from data_scripts.drawn.conversations import ASKED, Turn, asked, draw
+from data_scripts.drawn.conversations import ASKED, SHOWS, asked, draw
 from data_scripts.drawn.scenes import FIRST_TRAINING_SEED
+from data_scripts.drawn.turns import Turn
 from eval_mm.console import align, count
 from eval_mm.errors import UserError
 
@@ -62,6 +63,9 @@ class Lesson(NamedTuple):
     coarse: int = 10
     """Coordinates are rounded to this many thousandths; 10 leaves them as the turns have them."""
 
+    shows: tuple[str, ...] = ()
+    """What pictures show in turn; empty for the usual order."""
+
 
 def write(out: Path, scenes: int, seed: int, lesson: Lesson, workers: int) -> None:
     """Draws the scenes and writes pictures and rows; the same files whatever the number of workers.
@@ -76,6 +80,8 @@ def write(out: Path, scenes: int, seed: int, lesson: Lesson, workers: int) -> No
         raise UserError(f"--seed {seed}: expected 0 or more")
     if not set(lesson.kinds) <= set(ASKED):
         raise UserError(f"--kinds {','.join(lesson.kinds)}: expected some of {', '.join(ASKED)}")
+    if not set(lesson.shows) <= set(SHOWS):
+        raise UserError(f"--shows {','.join(lesson.shows)}: expected some of {', '.join(SHOWS)}")
     if workers < 1:
         raise UserError(f"--workers {workers}: expected 1 or more")
     if path.exists():
@@ -170,7 +176,7 @@ def _write_part(out: Path, seed: int, lesson: Lesson, span: range) -> Part:
     """Draws and writes the pictures of some scenes, and returns their rows."""
     texts, kinds = [], []
     for index in span:
-        shown, turns = asked(scene_seed(seed, index), lesson.max_shapes)
+        shown, turns = asked(scene_seed(seed, index), lesson.max_shapes, shows=lesson.shows)
         draw(shown).save(out / picture_path(index), "PNG", compress_level=1)
         turns = [_coarser(turn, lesson.coarse) for turn in turns if turn.kind in lesson.kinds]
         kinds += [turn.kind for turn in turns]
