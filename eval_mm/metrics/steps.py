@@ -1,4 +1,4 @@
-"""Normalisation as a list of named steps: one object both scores a text and explains what scoring did to it."""
+"""Normalisation as named steps: the objects that score a text also explain what was done to it."""
 
 from collections.abc import Callable
 from typing import NamedTuple

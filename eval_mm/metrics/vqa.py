@@ -1,20 +1,20 @@
 """VQA accuracy: how many of the people asked gave the predicted answer, three being enough.
 
-Paper: https://arxiv.org/abs/1505.00468. Every reference is left out in turn, by position; the prediction earns
+Paper: https://arxiv.org/abs/1505.00468. Every reference is left out in turn; the prediction earns
 min(1, matches among the others / 3); the mean over the references is the accuracy. Three published variants:
 
 - `qwen-vl`: the evaluation script of Qwen-VL (https://github.com/QwenLM/Qwen-VL, eval_mm/vqa_eval.py). The
   prediction is always processed; the references get the punctuation step only, unless all are identical.
-- `official`: VQAv2, OK-VQA, VizWiz (https://github.com/GT-Vision-Lab/VQA). Both sides are processed unless all
-  references are identical after stripping; then neither is.
+- `official`: VQAv2, OK-VQA, VizWiz (https://github.com/GT-Vision-Lab/VQA). Both sides are processed unless
+  all references are identical after stripping; then neither is.
 - `textvqa`: EvalAI's processing as TextVQA uses it
   (https://github.com/facebookresearch/mmf, mmf/utils/m4c_evaluators.py). Both sides always.
 
-Faults of the published code that are kept because they make the number: the full stops to be removed are at most
-32 a text (a flag is passed as the count), even one behind a digit goes, and contractions with a capital never
-match. Deviations: references are left out by position (`qwen-vl`, `official`: by equality of the whole
-record, which differs on VizWiz, whose records have no number), and the mean is taken in whole numbers, so the
-order of the references cannot move its last digit.
+Faults of the published code that are kept because they make the number: at most 32 full stops of a text are
+removed (a flag is passed as the count), a digit before a full stop does not protect it, and contractions with a
+capital never match. Deviations: references are left out by position (`qwen-vl`, `official`: by equality of the
+whole record, which differs on VizWiz, whose records have no number), and the mean is taken in whole numbers, so
+the order of the references cannot move its last digit.
 """
 
 import re
@@ -104,9 +104,9 @@ def vqa_accuracy(prediction: str, answers: Sequence[str], variant: Variant) -> f
     """The accuracy of one answer, 0 to 1.
 
     With n references, m of which match: m * min(1, (m - 1) / 3) + (n - m) * min(1, m / 3), over n. Of ten, 1
-    match is worth 0.3, 2 are 0.6, 3 are 0.9, 4 and more are 1. The rule knows no other n, so it holds for all as
-    it stands: full marks take four matches, and fewer than four references cannot give them (1, 2, 3 equal
-    ones: 0, 1/3, 2/3). At least one reference is needed.
+    match is worth 0.3, 2 are 0.6, 3 are 0.9, 4 and more are 1. The published rule makes no exception for another
+    n, and neither do we: full marks take four matches, so fewer than four references never give them (an answer
+    equal to 1, 2 or 3 of as many: 0, 1/3, 2/3). At least one reference is needed.
     """
     for_prediction, for_references = _normals(answers, variant)
     if len(prediction) <= _LONGEST_REMEMBERED:
