@@ -5,48 +5,11 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
 
-from data_scripts import refcoco
-from data_scripts.check import Checked
-from data_scripts.prepare import Options
+from data_scripts.benchmarks import all_benchmarks
+from data_scripts.check import check
+from data_scripts.prepare import Options, prepare
 from eval_mm.console import Parser, guarded
-
-
-class Benchmark(Protocol):
-    """What a benchmark's file offers; mypy holds the modules below to it."""
-
-    SUMMARY: str
-    """One line for the list of benchmarks."""
-
-    HELP: str
-    """Which files are wanted and where they come from."""
-
-    @property
-    def prepare(self) -> "PrepareVerb":
-        """Writes the canonical rows and prints a table."""
-
-    @property
-    def check(self) -> "CheckVerb":
-        """Looks at everything that was prepared."""
-
-
-class PrepareVerb(Protocol):
-    """Raises UserError, having written nothing, where an input cannot be used."""
-
-    def __call__(self, raw: Path, out: Path, options: Options) -> None:
-        """Reads `raw`, writes under `out`."""
-
-
-class CheckVerb(Protocol):
-    """Finds what is wrong; raises UserError only where there is nothing to look at."""
-
-    def __call__(self, data: str, allow_partial: bool) -> Checked:
-        """Looks at what lies under the data root."""
-        ...
-
-
-BENCHMARKS: dict[str, Benchmark] = {"refcoco": refcoco}
 
 EXAMPLES = """\
 examples:
@@ -98,11 +61,11 @@ def _run(args: argparse.Namespace) -> int:
             lesson = lesson._replace(shows=tuple(args.shows.split(",")))
         training.write(args.out, args.scenes, args.seed, lesson, args.workers)
         return 0
-    benchmark = BENCHMARKS[args.benchmark]
+    benchmark = all_benchmarks()[args.benchmark]
     if args.verb == "prepare":
-        benchmark.prepare(args.raw, args.out, Options(args.images, args.allow_partial))
+        prepare(benchmark, args.raw, args.out, Options(args.images, args.allow_partial, args.source))
         return 0
-    checked = benchmark.check(args.data, args.allow_partial)
+    checked = check(benchmark, args.data, args.allow_partial)
     print(checked.text())
     return checked.exit_code
 
@@ -126,9 +89,19 @@ def _parser() -> Parser:
         )
         one.add_argument(
             "--images",
-            type=Path,
+            action="append",
+            default=[],
             metavar="DIR",
-            help="folder of the pictures you have; a link to it is put where the rows expect them",
+            help="folder of the pictures you have; a link to it is put where the rows expect them; FOLDER=DIR "
+            "where rows name several folders (repeatable)",
+        )
+        one.add_argument(
+            "--source",
+            action="append",
+            default=[],
+            metavar="SPLIT=FILE",
+            help="the file of a split, if it is not found by name; FILE,FILE for questions and annotations "
+            "(repeatable)",
         )
         one.add_argument(
             "--allow-partial",
@@ -189,7 +162,7 @@ def _verb(parsers: "argparse._SubParsersAction[Parser]", name: str, summary: str
 def _benchmarks(verb: Parser) -> list[Parser]:
     """A parser per benchmark below a verb."""
     names = verb.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
-    return [_verb(names, name, module.SUMMARY, module.HELP) for name, module in BENCHMARKS.items()]
+    return [_verb(names, name, one.summary, one.about) for name, one in all_benchmarks().items()]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from data_scripts import pictures
+from data_scripts.benchmark import Benchmark
 from eval_mm.console import align, count
 from eval_mm.data import DataRoot, Dataset, find_root, load
 from eval_mm.errors import UserError
@@ -59,19 +60,13 @@ class Checked:
         return "\n".join([*lines, align([header, *map(_cells, self.splits)])])
 
 
-def check(
-    tasks: Sequence[Task],
-    data: str,
-    allow_partial: bool,
-    stated_size: Callable[[Sample], tuple[int, int] | None],
-    row_problem: Callable[[Sample], str | None],
-) -> Checked:
-    """Looks at every row and decodes every distinct picture once.
+def check(benchmark: Benchmark, data: str, allow_partial: bool) -> Checked:
+    """Looks at every row of a benchmark and decodes every distinct picture once.
 
-    `stated_size` is the width and height a row claims for its picture; `row_problem` is what a benchmark
-    finds wrong in a row that can be read. With `allow_partial` missing splits are left out and counts may
-    differ; the bundled demo data has its own counts.
+    With `allow_partial` missing splits are left out and counts may differ; the bundled demo data has its own
+    counts, and may lack a benchmark's splits.
     """
+    tasks, stated_size, row_problem = benchmark.tasks, benchmark.stated_size, benchmark.row_problem
     root = find_root(data)
     datasets: dict[str, Dataset] = {}
     splits = [Split(task, published=None if root.demo else task.num_samples) for task in tasks]

@@ -1,7 +1,7 @@
 """Pictures: making a folder of them reachable under the data root, and opening every one."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,40 @@ class Link:
         if not self.kept:
             self.at.parent.mkdir(parents=True, exist_ok=True)
             self.at.symlink_to(self.to, target_is_directory=True)
+
+
+def plan_links(out: Path, folders: Sequence[str], images: Sequence[str | Path]) -> list[Link]:
+    """What the --images options ask for; changes nothing yet.
+
+    `folders` are those that rows name, relative to the data root `out`. Each option is FOLDER=DIR, or DIR:
+    the pictures themselves where rows name one folder, else a folder that holds several of theirs.
+
+    Raises:
+        UserError: a folder that no row names, a DIR that is no folder of pictures, a link in the way.
+    """
+    links: dict[str, Link] = {}
+    for option in images:
+        folder, sign, named = str(option).partition("=")
+        if sign and folder in folders:
+            pairs = {folder: Path(named)}
+        elif len(folders) == 1:
+            pairs = {folders[0]: Path(option)}
+        else:
+            pairs = {folder: path for folder in folders if (path := _inside(Path(option), folder))}
+            if not pairs:
+                raise UserError(
+                    f"--images {option}: expected FOLDER=DIR with one of {', '.join(folders)}, or a folder that "
+                    f"holds them"
+                )
+        links |= {folder: plan_link(out / folder, path) for folder, path in pairs.items()}
+    return list(links.values())
+
+
+def _inside(images: Path, folder: str) -> Path | None:
+    """The folder of pictures below `images`: by its whole name or the last parts of it."""
+    parts = folder.split("/")
+    tails = ("/".join(parts[start:]) for start in range(len(parts)))
+    return next((images / tail for tail in tails if (images / tail).is_dir()), None)
 
 
 def plan_link(at: Path, images: Path) -> Link:

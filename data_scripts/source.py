@@ -1,77 +1,126 @@
-"""Reading official files: plain or gzip, every fault as one line that names file and line."""
+"""Reading what a benchmark's authors publish: JSON, JSONL, plain lines, packed or not, folders of JSON files.
+
+Every fault is one line that names the file and the place in it: a line, or the way to an item of a document
+(`questions[41]`). A file is known by its content, not by its name: gzip by its first bytes, JSONL by a second
+value after the first.
+"""
 
 import gzip
+import json
 import zlib
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any, NamedTuple
 
+from data_scripts import archives
 from eval_mm.data import Row, parse_row
-from eval_mm.errors import DataError, UserError
+from eval_mm.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
+TAR = (".tar.gz", ".tgz")
+PACKED = (*TAR, ".gzip", ".gz")
+"""Endings that say how a file is packed and that its name is looked for without."""
+
+GQA_PROGRAM = ("semantic", "semanticStr", "entailed", "equivalent", "annotations")
+"""What a question of GQA has besides; nobody reads it, and its training file has 800 MB of it."""
 
 
-def read(path: Path) -> Iterator[Row]:
-    """The rows of a JSONL file, blank lines skipped; gzip is known by its content, not by its name.
+class Item(Row):
+    """An object inside a JSON document, or a whole file of a folder; it has a place instead of a line."""
+
+    __slots__ = ("place",)
+
+    def __init__(self, fields: dict[str, Any], path: Path, place: str):
+        super().__init__(fields, path, 0)
+        self.place = place
+
+    def error(self, field: str, message: str) -> DataError:
+        """The error to raise when `field` is not what it should be."""
+        place = f"{self.place}: " if self.place else ""
+        return DataError(self.path, f"{place}field '{field}': {message}")
+
+
+class Document(NamedTuple):
+    """A file as read. `value` is its JSON; of JSONL a list of `Row`, of plain text a list of lines."""
+
+    path: Path
+    value: Any
+
+
+def read(path: Path) -> Document:
+    """A file, or a folder whose JSON files are its rows.
 
     Raises:
-        DataError: no rows, a line that is no JSON object, a damaged or truncated archive.
+        DataError: no content, neither JSON nor JSONL nor UTF-8 text, a damaged or truncated archive, an
+            archive of several files.
     """
-    number = 0
-    empty = True
-    with path.open("rb") as file:
-        packed = file.read(2) == GZIP_MAGIC
-    with gzip.open(path) if packed else path.open("rb") as lines:
-        try:
-            for number, text in enumerate(lines, 1):
-                if text.strip():
-                    empty = False
-                    yield parse_row(text, path, number)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(
-                path, f"the gzip file is truncated or damaged ({error}); download it again", number + 1
-            ) from None
-    if empty:
+    if path.is_dir():
+        files = sorted(path.glob("*.json"))
+        return Document(
+            path, [Item(_object(_document(file, _unpacked(file)), file), file, "") for file in files]
+        )
+    content = _unpacked(path)
+    name = plain_name(path.name)
+    if name.endswith((".txt", ".csv", ".en")):
+        return Document(path, _text(path, content).splitlines())
+    if not content.strip():
         raise DataError(path, "the file has no rows")
+    if name.endswith(".jsonl"):
+        return Document(path, _rows(path, content))
+    return Document(path, _document(path, content))
 
 
-def find(raw: Path, folders: Sequence[str], names: Sequence[str], avoid: Path) -> Path | None:
-    """The one file in `raw` or its `folders` that has one of the names, plain or with .gz; None without one.
+def plain_name(name: str) -> str:
+    """A file's name without the ending that says how it is packed."""
+    for ending in PACKED:
+        if name.lower().endswith(ending):
+            return name[: -len(ending)]
+    return name
 
-    `avoid` is the file that will be written: rows prepared earlier are no source, and a source is never
-    overwritten.
 
-    Raises:
-        UserError: several such files, of which we would have to pick one; or only `avoid` itself.
+def find(raw: Path, folders: Sequence[str], names: Sequence[str]) -> list[Path]:
+    """The files in `raw` and its `folders` whose name fits one of the patterns, plain or packed.
+
+    Case does not matter, and a packed file may lack its `.json` (`questions.tar.gz`). A pattern without a dot
+    names a folder.
     """
-    found = [
-        path
-        for folder in (raw, *(raw / folder for folder in folders))
-        for name in names
-        for path in (folder / name, folder / f"{name}.gz")
-        if path.is_file()
-    ]
-    sources = [path for path in found if not (avoid.exists() and path.samefile(avoid))]
-    if len(sources) > 1:
-        raise UserError(
-            f"both {sources[0]} and {sources[1]} are there; keep the one that is meant under --raw"
-        )
-    if found and not sources:
-        raise UserError(
-            f"{found[0]} would be read and overwritten; move the official files to a folder of their own and "
-            f"name it with --raw, or name another --out"
-        )
-    return sources[0] if sources else None
+    found = []
+    for folder in (raw, *(raw / name for name in folders)):
+        if folder.is_dir():
+            for path in sorted(folder.iterdir()):
+                plain = plain_name(path.name).lower()
+                shown = {plain, f"{plain}.json"} if plain != path.name.lower() else {plain}
+                for pattern in names:
+                    fits = any(fnmatchcase(name, pattern.lower()) for name in shown)
+                    if fits and path.is_dir() == ("." not in pattern):
+                        found.append(path)
+                        break
+    return found
 
 
-def claim(seen: dict[str, int], row: Row, field: str, value: str) -> str:
-    """`value`, noted in `seen` with its line; raises DataError where an earlier row of the file has it."""
+def claim(seen: dict[str, Row], row: Row, field: str, value: str) -> str:
+    """`value`, noted in `seen` with its row; raises DataError where an earlier row of the file has it."""
     if value in seen:
-        raise row.error(
-            field, f"'{value}' already stands on line {seen[value]}; ids must be unique in a file"
-        )
-    seen[value] = row.line
+        raise row.error(field, f"'{value}' already stands {where(seen[value])}; ids must be unique in a file")
+    seen[value] = row
     return value
+
+
+def where(row: Row) -> str:
+    """The place of a row inside its file."""
+    if isinstance(row, Item):
+        return f"in {row.place or row.path}"
+    return f"on line {row.line}"
+
+
+def identifier(row: Row, field: str) -> str:
+    """A text of one line or a whole number, as text."""
+    value = row.fields.get(field)
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    return row.identifier(field)
 
 
 def file_name(row: Row, field: str) -> str:
@@ -80,3 +129,87 @@ def file_name(row: Row, field: str) -> str:
     if name in ("", ".", "..") or "\\" in name or "\0" in name:
         raise row.error(field, f"expected the path of a picture with '/', got '{row.string(field)}'")
     return name
+
+
+def _unpacked(path: Path) -> bytes:
+    with path.open("rb") as file:
+        head = file.read(2)
+    if head == GZIP_MAGIC and path.name.lower().endswith(TAR):
+        name = plain_name(path.name)
+        return archives.open_member(path, lambda member: member.rsplit("/", 1)[-1] in (name, f"{name}.json"))[
+            1
+        ]
+    if head != GZIP_MAGIC:
+        return path.read_bytes()
+    try:
+        with gzip.open(path) as packed:
+            return packed.read()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(path, f"the gzip file is truncated or damaged ({error}); download it again") from None
+
+
+def _text(path: Path, content: bytes) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(path, f"not UTF-8 text (byte {error.start + 1})") from None
+
+
+def _document(path: Path, content: bytes) -> Any:
+    """The JSON of a file, or the rows of a JSONL file that has not the name of one."""
+    text = _text(path, content)
+    try:
+        return json.loads(text, object_pairs_hook=_slim)
+    except json.JSONDecodeError as error:
+        if error.msg == "Extra data" and "\n" in text[: error.pos]:
+            return _rows(path, content)
+        raise DataError(path, f"not valid JSON: {error.msg} at column {error.colno}", error.lineno) from None
+    except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
+        raise DataError(path, f"not usable JSON: {error}") from None
+
+
+def _rows(path: Path, content: bytes) -> list[Row]:
+    lines = enumerate(content.split(b"\n"), 1)
+    return [parse_row(text, path, number) for number, text in lines if text.strip()]
+
+
+def _object(value: Any, path: Path) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise DataError(path, f"expected a JSON object, got {kind(value)}")
+    return value
+
+
+def kind(value: Any) -> str:
+    """What a JSON value is, in a word or two."""
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return {dict: "an object", str: "a text", type(None): "null"}.get(type(value), json.dumps(value)[:80])
+
+
+def _slim(pairs: list[tuple[str, Any]]) -> Any:
+    """A JSON object without what nobody reads; the record of one person's answer becomes its text.
+
+    VQAv2 has two million such records, which as objects take a gigabyte. Of a key that stands twice Python
+    would keep the last without a word.
+    """
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        repeated = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
+        raise ValueError(f"the key '{repeated}' stands twice in one object")
+    if "answer_confidence" in found and isinstance(found.get("answer"), str):
+        return found["answer"]
+    if "semanticStr" in found:
+        for name in GQA_PROGRAM:
+            found.pop(name, None)
+    return found
+
+
+def items(path: Path, values: Sequence[Any], place: str) -> Iterator[Row]:
+    """The objects of a list inside a document; `place` is the way to the list."""
+    for index, value in enumerate(values):
+        if isinstance(value, Row):
+            yield value
+        elif isinstance(value, dict):
+            yield Item(value, path, f"{place}[{index}]")
+        else:
+            raise DataError(path, f"{place}[{index}]: expected a JSON object, got {kind(value)}")

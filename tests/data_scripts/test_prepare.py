@@ -178,13 +178,9 @@ TRUNCATED = gzip.compress(lines([rec_row(index) for index in range(2000)]))[:-40
         (b"\n \n", ": the file has no rows$"),
         (lines([rec_row(i) for i in range(6)]) + b'{"img_path": \n', ":7: not valid JSON: "),
         (lines([rec_row(0)]) + b'{"expression": "caf\xe9"}\n', r":2: not UTF-8 text \(byte 20\)"),
-        (
-            lines([{"picture": "x.jpg"}]),
-            ":1: field 'image': missing; expected 'img_path' and 'expression' or",
-        ),
-        (TRUNCATED[:5], ":1: the gzip file is truncated or damaged"),
-        (TRUNCATED, r":\d+: the gzip file is truncated or damaged"),
-        (gzip.compress(b"")[:-8] + b"12345678", ":1: the gzip file is truncated or damaged"),
+        (TRUNCATED[:5], ": the gzip file is truncated or damaged"),
+        (TRUNCATED, ": the gzip file is truncated or damaged"),
+        (gzip.compress(b"")[:-8] + b"12345678", ": the gzip file is truncated or damaged"),
     ],
 )
 def test_an_unusable_file_is_named(
@@ -239,7 +235,8 @@ def test_two_sources_for_a_split_are_not_chosen_between(raw: Path, out: Path, ca
     write_raw(raw, "REC_refcoco_unc_val.jsonl.gz", lines([rec_row(0)]))
     ran = run(capsys, "prepare", "refcoco", "--raw", raw, "--out", out, "--allow-partial")
     assert ran.code == 2
-    assert "refcoco_val.jsonl and " in ran.err
+    assert "refcoco_val: several files may be meant: " in ran.err
+    assert f"{raw}/refcoco_val.jsonl (1 rows)" in ran.err
 
 
 def test_a_source_is_never_overwritten(out: Path, capsys: Capture) -> None:

@@ -1,0 +1,184 @@
+"""What one benchmark's file declares: its splits, the files they are published in, the forms of their rows.
+
+    Benchmark          one per file of data_scripts/benchmarks
+      Split            one per task, or the training rows of few-shot
+        Source         files by name patterns, and ...
+          Form         ... how their rows become canonical ones; recognised by its first row
+            Shape      where in a file the rows lie and which fields tell them from others
+
+`prepare` and `check` are functions over this value.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from data_scripts.source import Document, items, kind
+from eval_mm.data import Row
+from eval_mm.errors import DataError
+from eval_mm.schema import Sample, Task
+
+Canonical = dict[str, Any]
+
+EACH = "*"
+"""The rows are the values of an object, under their ids."""
+
+
+class Table(NamedTuple):
+    """The rows of one file. `head` is what the document says besides them."""
+
+    path: Path
+    rows: Sequence[Row]
+    head: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Where in a file the rows lie, and what the first one must have.
+
+    `at` is the key of the list; "" for a list or JSONL; EACH for an object of rows by id, which each row gets
+    as field `id_field`. `lacks` are fields of files that look alike and are none: predictions.
+    """
+
+    fields: tuple[str, ...]
+    at: str = ""
+    lacks: tuple[str, ...] = ()
+    id_field: str = "id"
+
+    def fits(self, document: Document) -> str | None:
+        """None where the document has this shape, else what it has not."""
+        value = document.value
+        if self.at:
+            if not isinstance(value, dict):
+                return f"expected a JSON object, got {kind(value)}"
+            if self.at != EACH and not isinstance(value.get(self.at), list):
+                return f"expected a list under '{self.at}', the object has {_names(value)}"
+            rows = list(value.values())[:1] if self.at == EACH else value[self.at]
+        elif isinstance(value, list):
+            rows = value
+        else:
+            return f"expected a list or JSONL, got {kind(value)}"
+        if not rows:
+            return "the file has no rows"
+        first = rows[0].fields if isinstance(rows[0], Row) else rows[0]
+        if not isinstance(first, dict):
+            return f"expected rows that are JSON objects, the first is {kind(first)}"
+        missing = [name for name in self.fields if name not in first]
+        if missing:
+            return f"the first row lacks {_quoted(missing)}; it has {_names(first)}"
+        if foreign := [name for name in self.lacks if name in first]:
+            return f"the first row has {_quoted(foreign)}, as predictions have"
+        return None
+
+    def table(self, document: Document) -> Table:
+        """The rows of a document that fits; raises DataError at an item that is no object."""
+        path, value = document
+        if self.at == EACH:
+            wanted = {key: item for key, item in value.items() if isinstance(item, dict)}
+            for key in value.keys() - wanted.keys():
+                raise DataError(path, f"'{key}': expected a JSON object, got {kind(value[key])}")
+            rows = items(path, [{self.id_field: key, **item} for key, item in wanted.items()], "row ")
+            return Table(path, list(rows), {})
+        head = {key: item for key, item in value.items() if key != self.at} if self.at else {}
+        return Table(path, list(items(path, value[self.at] if self.at else value, self.at)), head)
+
+
+def belong_always(tables: Sequence[Table]) -> bool:
+    """Files that cannot be told apart by content belong together by name."""
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """One published form of a benchmark's rows: the shape of each of its files, and how they are read.
+
+    `convert` yields canonical rows or raises DataError at the first bad one. `belong` says which of several
+    files go together. `needed` is how many of the files there must be; rows of fewer than all are partial.
+    """
+
+    title: str
+    shapes: tuple[Shape, ...]
+    convert: Callable[[Sequence[Table]], Iterator[Canonical]]
+    belong: Callable[[Sequence[Table]], bool] = belong_always
+    needed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The files a split is published in: for each file of the form the patterns of its name."""
+
+    form: Form
+    names: tuple[tuple[str, ...], ...]
+
+    def __post_init__(self) -> None:
+        assert len(self.names) == len(self.form.shapes), (self.form.title, self.names)
+
+    def told(self) -> str:
+        """The names as one reads them on a help page."""
+        return " + ".join(" or ".join(patterns) for patterns in self.names)
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """A file of canonical rows: a task's, or training rows for few-shot, which may be absent."""
+
+    name: str
+    path: str
+    num_samples: int | None
+    sources: tuple[Source, ...]
+    optional: bool = False
+
+    @classmethod
+    def of(cls, task: Task, *sources: Source) -> "Split":
+        """The split that a task reads."""
+        return cls(task.name, task.path, task.num_samples, sources)
+
+    @classmethod
+    def training(cls, benchmark: str, *sources: Source) -> "Split":
+        """The training rows that few-shot examples are drawn from."""
+        name = f"{benchmark}_train"
+        return cls(name, f"{benchmark}/{name}.jsonl", None, sources, optional=True)
+
+
+def no_size(sample: Sample) -> tuple[int, int] | None:
+    """Most rows claim no size for their picture."""
+    return None
+
+
+def no_problem(sample: Sample) -> str | None:
+    """A row that can be read is a good row."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """One benchmark as data_scripts knows it.
+
+    `about` is its help page, `licence` one line on annotations and pictures, `home` its URL. `folders` are
+    searched inside --raw. `pictures` are the folders its rows name, relative to the data root, each with
+    where one gets it. `stated_size` and `row_problem` are what `check` asks of a row besides.
+    """
+
+    name: str
+    summary: str
+    about: str
+    licence: str
+    home: str
+    tasks: Sequence[Task]
+    splits: Sequence[Split]
+    folders: Sequence[str]
+    pictures: Mapping[str, str]
+    stated_size: Callable[[Sample], tuple[int, int] | None] = no_size
+    row_problem: Callable[[Sample], str | None] = no_problem
+    training: Callable[[Row], Sample] | None = field(default=None)
+
+
+def _names(fields: Mapping[str, Any]) -> str:
+    """The first fields an object has: a document may have thousands."""
+    names = sorted(fields)
+    return ", ".join(names[:12]) + (", ..." if len(names) > 12 else "") if names else "no fields"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return " and ".join(f"'{name}'" for name in names)
