@@ -1,18 +1,17 @@
 """Answers made elsewhere: reading the usual files. Which sample an answer belongs to is matching.py's.
 
-A file is a JSON list (of objects or of plain texts), a JSON object id -> text, or JSONL of objects; `.gz` is
+A file is a JSON list (of objects or of plain texts), a JSON object id -> text, or JSONL of objects; gzip is
 unpacked.
 """
 
-import gzip
 import json
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from eval_mm.data import parse_row, without_repeats
 from eval_mm.errors import DataError, UserError
+from eval_mm.files import unpacked
 
 ID_KEYS = ("id", "question_id", "questionId", "image_id", "image_name", "imgname", "index", "image")
 PICTURE_KEYS = ("image_id", "image_name", "imgname", "image")
@@ -43,12 +42,9 @@ def read_answers(path: Path, id_key: str | None = None, text_key: str | None = N
         DataError: something in it is no answer; names the place and what is allowed.
     """
     try:
-        raw = path.read_bytes()
-        text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
+        text = unpacked(path.read_bytes(), path).decode("utf-8-sig")
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (EOFError, zlib.error):
-        raise UserError(f"{path}: a damaged or cut off .gz file") from None
     except UnicodeDecodeError as error:
         raise DataError(path, f"not UTF-8 text (byte {error.start + 1})") from None
     reader = _Reader(path, id_key, text_key)

@@ -1,4 +1,4 @@
-"""The command line: argparse and printing only; what it does is in run.py and score.py.
+"""The command line: printing only; options are in options.py, what is done in run.py, rescore.py, explain.py.
 
 Exit codes: 0 complete; 2 bad usage or bad input, said in one line; 3 finished with errors in some samples;
 130 interrupted, resumable.
@@ -8,52 +8,17 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from typing import get_args
 
+from eval_mm import options as command_line
 from eval_mm import tasks
 from eval_mm.console import SAMPLE_ERRORS, Parser, align, count, guarded
 from eval_mm.data import Selection, find_root
 from eval_mm.errors import UserError
+from eval_mm.few_shot import FewShot
 from eval_mm.report.table import results_table
+from eval_mm.rescore import score
 from eval_mm.run import run
-from eval_mm.schema import BoxScale, Result
-from eval_mm.score import score
-
-EXAMPLES = {
-    "": """
-examples:
-  python -m eval_mm run --task refcoco                  bundled demo model and data: try this first
-  python -m eval_mm run --task refcoco --model Qwen/Qwen-VL --data data
-  python -m eval_mm score results/runs/demo             score stored answers again, no model needed
-  python -m eval_mm list                                tasks, families, and what is prepared
-""",
-    "run": """
-examples:
-  python -m eval_mm run --task refcoco
-  python -m eval_mm run --task refcoco_val,refcocog --model ./Qwen-VL --data data --dtype bfloat16
-  python -m eval_mm run --task grounding --limit 100    the first 100 rows of each split
-  python -m eval_mm run --task refcoco_testA --model echo:answers.jsonl --data data
-
-Answers are stored as they finish; the same command goes on where it stopped.
-""",
-    "score": """
-examples:
-  python -m eval_mm score results/runs/demo
-  python -m eval_mm score results/runs/one results/runs/two
-  python -m eval_mm score results/runs/demo --task refcoco_val --protocol instruct
-  python -m eval_mm score --task refcoco_val --predictions answers.jsonl --data data
-  python -m eval_mm score --task refcoco_val --predictions qwen_vl_output.json --match order --data data
-
-A file of answers is a JSON list, a JSON object id -> text, or JSONL. Its ids are those of samples, or name
-pictures; then the answers about a picture stand in the order of the samples about it.
-""",
-    "list": """
-examples:
-  python -m eval_mm list
-  python -m eval_mm list refcoco+
-  python -m eval_mm list --names grounding              for loops in a shell
-""",
-}
+from eval_mm.schema import Result
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -67,117 +32,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def build_parser() -> Parser:
     """The parser of all commands."""
-    parser = Parser(
-        prog="python -m eval_mm",
-        description="Measures vision-language models on the published benchmarks.",
-        epilog=EXAMPLES[""],
-    )
-    parser.add_argument("--version", action=_Version, nargs=0, help="show the version")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    _add_run(_command(commands, "run", "ask a model and score its answers", _run))
-    _add_score(_command(commands, "score", "score stored answers or a file of them; needs no model", _score))
-    _add_list(_command(commands, "list", "show tasks, families and what is prepared", _list))
-    return parser
-
-
-def _command(commands: "argparse._SubParsersAction[Parser]", name: str, purpose: str, run: object) -> Parser:
-    parser = commands.add_parser(
-        name,
-        help=purpose,
-        description=purpose[0].upper() + purpose[1:] + ".",
-        epilog=EXAMPLES[name],
-    )
-    parser.set_defaults(command=run)
-    return parser
-
-
-def _add_run(parser: Parser) -> None:
-    add = parser.add_argument
-    add("--task", action="append", required=True, metavar="NAMES", help="tasks and families, comma-separated")
-    add(
-        "--model",
-        default="demo",
-        help="a folder or hub id of a Qwen-VL checkpoint, 'demo' (default), 'echo' or 'echo:FILE'",
-    )
-    _add_data(parser)
-    add("--protocol", help="prompt, limits and scorer (default: qwen-vl for Qwen-VL models)")
-    rows = parser.add_mutually_exclusive_group()
-    rows.add_argument("--limit", type=_positive, metavar="N", help="only the first N rows of each task")
-    rows.add_argument("--sample", type=_positive, metavar="N", help="only N random rows of each task")
-    add("--seed", type=int, metavar="S", help="of --sample (default 0)")
-    add(
-        "--out",
-        type=_filled,
-        metavar="DIR",
-        help="run folder (default results/runs/<model>); an existing one is resumed",
-    )
-    add("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
-    add(
-        "--dtype",
-        default="auto",
-        choices=["auto", "float32", "bfloat16", "float16"],
-        help="auto (default): bfloat16 or float16 on a GPU, float32 on a CPU",
-    )
-
-
-def _add_score(parser: Parser) -> None:
-    add = parser.add_argument
-    add("runs", nargs="*", metavar="RUN", help="run folders")
-    add("--task", metavar="NAMES", help="only these tasks; with --predictions the one task of the file")
-    add("--protocol", metavar="P", help="whose scorer (default: the run's own; for a file the task's first)")
-    _add_data(parser)
-    add(
-        "--subset",
-        action="store_true",
-        help="score what is there where answers are missing",
-    )
-    file = parser.add_argument_group("answers made elsewhere")
-    file.add_argument("--predictions", type=_filled, metavar="FILE", help="a file of answers")
-    file.add_argument("--match", choices=["id", "order"], help="by id or picture (default id), or by order")
-    file.add_argument("--id-key", metavar="KEY", help="the key of the id, where it is an unusual one")
-    file.add_argument("--text-key", metavar="KEY", help="the key of the answer, likewise")
-    file.add_argument(
-        "--box-scale",
-        choices=get_args(BoxScale),
-        help="the unit of coordinates in the answers (default 999, that of Qwen-VL); boxes in another form "
-        "than (x1,y1),(x2,y2) need --protocol instruct",
-    )
-    file.add_argument(
-        "--out", type=_filled, metavar="DIR", help="write <DIR>/<task>/result.json and scores.jsonl"
-    )
-
-
-def _add_list(parser: Parser) -> None:
-    parser.add_argument("tasks", nargs="*", metavar="NAME", help="only these tasks or families")
-    parser.add_argument("--names", action="store_true", help="only the names of the tasks, one a line")
-    _add_data(parser)
-
-
-def _add_data(parser: Parser) -> None:
-    parser.add_argument(
-        "--data",
-        type=_filled,
-        metavar="DIR",
-        help="data root (default $EVAL_MM_DATA, then ./data, then the bundled demo data; 'demo' names that)",
-    )
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got '{text}'")
-    return number
-
-
-def _filled(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("expected a path, got an empty text")
-    return text
+    return command_line.build_parser({"run": _run, "score": _score, "explain": _explain, "list": _list})
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.seed is not None and arguments.sample is None:
-        raise UserError("--seed is for --sample N: without it there is nothing to draw")
+    if arguments.seed is not None and arguments.sample is None and arguments.few_shot is None:
+        raise UserError("--seed is for --sample N and --few-shot K: without them there is nothing to draw")
+    seed = arguments.seed or 0
     if arguments.model == "demo":  # small matrices gain nothing from threads, and lose all on busy cores
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     report = run(
@@ -185,7 +46,11 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments.task,
         arguments.data,
         protocol=arguments.protocol,
-        selection=Selection(arguments.limit, arguments.sample, arguments.seed or 0),
+        selection=Selection(arguments.limit, arguments.sample, seed),
+        few_shot=FewShot(arguments.few_shot, seed) if arguments.few_shot else None,
+        on_request=_names(arguments.metrics),
+        metric=arguments.metric,
+        references=arguments.references,
         out=arguments.out,
         device=arguments.device,
         dtype=arguments.dtype,
@@ -217,6 +82,9 @@ def _score(arguments: argparse.Namespace) -> int:
         protocol=arguments.protocol,
         data=arguments.data,
         subset=arguments.subset,
+        metrics=_names(arguments.metrics),
+        metric=arguments.metric,
+        references=arguments.references,
         match=arguments.match,
         id_key=arguments.id_key,
         text_key=arguments.text_key,
@@ -228,6 +96,17 @@ def _score(arguments: argparse.Namespace) -> int:
     for folder in arguments.runs or ([arguments.out] if arguments.out else []):
         print(f"scores and results: {folder}")
     return _finish(results)
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    from eval_mm.explain import explain
+
+    print(explain(arguments.run, arguments.sample, arguments.task, arguments.data))
+    return 0
+
+
+def _names(listed: str | None) -> list[str]:
+    return [name.strip() for name in listed.split(",") if name.strip()] if listed else []
 
 
 def _finish(results: Sequence[Result]) -> int:
@@ -282,13 +161,3 @@ def _print_banner(demo_model: bool, demo_data: bool) -> None:
             f"Choose with {choose}. ***",
             file=sys.stderr,
         )
-
-
-class _Version(argparse.Action):
-    """--version, read from the installed package only when it is asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from importlib.metadata import version
-
-        print(f"eval-mm {version('eval-mm')}")
-        parser.exit()

@@ -8,7 +8,8 @@ import hashlib
 import json
 import os
 import random
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -27,6 +28,11 @@ class DataRoot:
 
     path: Path
     demo: bool
+
+    @property
+    def cache(self) -> Path | None:
+        """A folder for what is costly to compute from the data; the bundled data has none."""
+        return None if self.path == DEMO_ROOT else self.path / ".cache"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ class Row:
         value = self._value(field)
         if not isinstance(value, str):
             raise self.error(field, f"expected a string, got {_show(value)}")
-        if any("\ud800" <= char <= "\udfff" for char in value):  # JSON can smuggle in half a UTF-16 pair
+        if _has_half_pair(value):
             raise self.error(field, "expected Unicode text, got half of a surrogate pair")
         return value
 
@@ -105,6 +111,26 @@ class Row:
         value = self.text(field)
         if not value.isprintable():
             raise self.error(field, f"expected text of one line, got {_show(value)}")
+        return value
+
+    def texts(self, field: str) -> tuple[str, ...]:
+        """A list of at least one string; each may be empty."""
+        value = self._value(field)
+        if not isinstance(value, list) or not value or not all(isinstance(text, str) for text in value):
+            raise self.error(field, f"expected a list of at least one string, got {_show(value)}")
+        if any(_has_half_pair(text) for text in value):
+            raise self.error(field, "expected Unicode text, got half of a surrogate pair")
+        return tuple(value)
+
+    def optional(self, field: str) -> str | None:
+        """A string, or None where the row has no such field."""
+        return self.string(field) if field in self.fields else None
+
+    def index(self, field: str, length: int) -> int:
+        """A whole number from 0 to `length` - 1."""
+        value = self._value(field)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < length:
+            raise self.error(field, f"expected a whole number from 0 to {length - 1}, got {_show(value)}")
         return value
 
     def positive_int(self, field: str) -> int:
@@ -142,8 +168,13 @@ class Row:
         return self.fields[field]
 
 
-def find_root(data: str | os.PathLike[str] | None = None) -> DataRoot:
-    """The data root: `data`, else $EVAL_MM_DATA, else ./data, else the bundled demo data (also "demo")."""
+def find_root(data: str | os.PathLike[str] | None = None, task: Task | None = None) -> DataRoot:
+    """The data root: `data`, else $EVAL_MM_DATA, else ./data, else the bundled demo data (also "demo").
+
+    Without `data`, a file of one's own has its pictures in its own folder.
+    """
+    if data is None and task is not None and task.own is not None:
+        data = Path(task.path).parent
     named = str(data) if data is not None else os.environ.get("EVAL_MM_DATA") or None
     if named is None:
         named = "data" if Path("data").is_dir() else "demo"
@@ -155,24 +186,17 @@ def find_root(data: str | os.PathLike[str] | None = None) -> DataRoot:
 
 
 def load(task: Task, root: DataRoot, selection: Selection = ALL_ROWS) -> Dataset:
-    """The selected samples of a task, every selected row checked.
+    """The selected samples of a task, every selected row checked; of a composite one, those of its members.
 
     Raises:
         UserError: the task is not prepared under this root.
         DataError: a bad row, a repeated id, an empty file.
     """
+    if task.members:
+        return join(task, [load(member, root, selection) for member in task.members])
     path = root.path / task.path
-    if not path.is_file():
-        if root.path == DEMO_ROOT:
-            raise UserError(
-                f"task {task.name} has no demo data; prepare the benchmark and name it with --data"
-            )
-        raise UserError(
-            f"{path}: no such file, so task {task.name} is not prepared here; prepare it (python -m "
-            f"data_scripts --help), name another data root with --data, or use --data demo"
-        )
-    raw = path.read_bytes()
-    lines = [(number, text) for number, text in enumerate(raw.split(b"\n"), 1) if text.strip()]
+    raw = _read(task, path, root)
+    lines = (task.lines or json_lines)(raw, path)
     if not lines:
         raise DataError(path, "the file has no rows")
     samples: list[Sample] = []
@@ -183,10 +207,46 @@ def load(task: Task, root: DataRoot, selection: Selection = ALL_ROWS) -> Dataset
         sample = task.to_sample(parse_row(text, path, number))
         if sample.id in seen:
             raise DataError(path, f"'{sample.id}' already stands on line {seen[sample.id]}", number, "id")
+        if samples and (sample.target is None) != (samples[0].target is None):
+            raise DataError(path, "some rows have an answer and some have none", number)
         seen[sample.id] = number
         samples.append(sample)
         numbers.append(number)
     return Dataset(samples, numbers, len(lines), hashlib.sha256(raw).hexdigest(), root)
+
+
+def join(task: Task, parts: Sequence[Dataset]) -> Dataset:
+    """The data of a composite task from those of its members, ids as `<member>/<id>`."""
+    samples = [
+        replace(sample, id=f"{member.name}/{sample.id}")
+        for member, part in zip(task.members, parts, strict=True)
+        for sample in part.samples
+    ]
+    return Dataset(
+        samples,
+        [line for part in parts for line in part.lines],
+        sum(part.num_rows for part in parts),
+        hashlib.sha256("".join(part.sha256 for part in parts).encode()).hexdigest(),
+        parts[0].root,
+    )
+
+
+def json_lines(raw: bytes, path: Path) -> list[tuple[int, bytes]]:
+    """The lines of a JSONL file with their numbers, blank ones left out."""
+    return [(number, text) for number, text in enumerate(raw.split(b"\n"), 1) if text.strip()]
+
+
+def _read(task: Task, path: Path, root: DataRoot) -> bytes:
+    if path.is_file():
+        return path.read_bytes()
+    if Path(task.path).is_absolute():
+        raise UserError(f"{path}: no such file")
+    if root.path == DEMO_ROOT:
+        raise UserError(f"task {task.name} has no demo data; prepare the benchmark and name it with --data")
+    raise UserError(
+        f"{path}: no such file, so task {task.name} is not prepared here; prepare it (python -m "
+        f"data_scripts --help), name another data root with --data, or use --data demo"
+    )
 
 
 def parse_row(text: bytes, path: Path, line: int) -> Row:
@@ -214,6 +274,11 @@ def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         repeated = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"the key '{repeated}' stands twice in one object")
     return found
+
+
+def _has_half_pair(text: str) -> bool:
+    """Whether JSON smuggled in half a UTF-16 pair."""
+    return not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def _is_number(value: Any) -> bool:

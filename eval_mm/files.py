@@ -1,14 +1,30 @@
-"""Writing files: all of them or none, and never half of one."""
+"""Writing files: all of them or none, and never half of one. Reading packed ones."""
 
+import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from eval_mm.errors import DataError
+
+GZIP_MAGIC = b"\x1f\x8b"
+
 ESCAPES = "backslashreplace"
 """Half a surrogate pair, which JSON can hold and UTF-8 cannot, is written as its JSON escape."""
+
+
+def unpacked(raw: bytes, path: Path) -> bytes:
+    """The content of a file that may be packed with gzip, known by its first bytes; DataError if damaged."""
+    if not raw.startswith(GZIP_MAGIC):
+        return raw
+    try:
+        return gzip.decompress(raw)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise DataError(path, "the gzip file is damaged or cut off") from None
 
 
 def jsonl(rows: Iterable[Mapping[str, Any]]) -> bytes:

@@ -126,6 +126,13 @@ def _names(picture: str) -> set[str]:
 
 
 def _find(answer: Answer, index: _Index) -> _Waiting | None:
-    """The samples an answer's id names; a path in front of a picture's name does not matter."""
+    """The samples an answer's id names; a picture may be named by path, file name, stem or number."""
     assert answer.id is not None
-    return index[answer.id] if answer.id in index else index.get(PurePosixPath(answer.id).name)
+    if answer.id in index:
+        return index[answer.id]
+    path = PurePosixPath(answer.id.replace("\\", "/"))
+    if path.name in index or not answer.names_picture:
+        return index.get(path.name)
+    return next(
+        (index[name] for name in sorted(_names(answer.id), key=len, reverse=True) if name in index), None
+    )

@@ -1,22 +1,49 @@
 """From a sample to what is sent: the request, and its plain text for people and for models without marks."""
 
+import string
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from eval_mm.schema import Image, Mark, Prompt, Protocol, Request, Sample
 
 
-def to_request(sample: Sample, protocol: Protocol, root: Path) -> Request:
-    """What the protocol asks about the sample; pictures as paths that can be opened."""
-    parts = protocol.prompt(sample, ())
+def to_request(sample: Sample, protocol: Protocol, root: Path, examples: Sequence[Sample] = ()) -> Request:
+    """What the protocol asks about the sample; pictures as paths that can be opened.
+
+    Few-shot examples come first: each is its prompt, a space and its answer, joined with nothing between.
+    """
+    parts: list[Image | Mark | str] = []
+    for example in examples:
+        assert protocol.example is not None, f"{protocol.name} has no few-shot form"
+        parts += [*protocol.prompt(example), " " + protocol.example(example)]
+    parts += protocol.prompt(sample)
     return Request(
         id=sample.id,
-        prompt=tuple(Image(str(root / part.path)) if isinstance(part, Image) else part for part in parts),
-        choices=sample.choices,
+        prompt=_joined(Image(str(root / part.path)) if isinstance(part, Image) else part for part in parts),
+        choices=protocol.choices(sample),
         chat=protocol.chat,
         min_new_tokens=protocol.min_new_tokens,
         max_new_tokens=protocol.max_new_tokens,
         stop=protocol.stop,
     )
+
+
+def lettered(options: Sequence[str]) -> str:
+    """`A. first` to `D. fourth`, one a line."""
+    assert len(options) <= len(string.ascii_uppercase), f"{len(options)} options"
+    return "\n".join(f"{string.ascii_uppercase[place]}. {option}" for place, option in enumerate(options))
+
+
+def _joined(parts: Iterable[Image | Mark | str]) -> Prompt:
+    """Texts that follow one another as one: a tokenizer must see them as one."""
+    joined: list[Image | Mark | str] = []
+    for part in parts:
+        last = joined[-1] if joined else None
+        if isinstance(part, str) and isinstance(last, str):
+            joined[-1] = last + part
+        else:
+            joined.append(part)
+    return tuple(joined)
 
 
 def plain_text(prompt: Prompt) -> str:

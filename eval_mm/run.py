@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eval_mm import dispatch, models, store, tasks
+from eval_mm import dispatch, extras, models, store, tasks
 from eval_mm.data import ALL_ROWS, DEMO_ROOT, DataRoot, Dataset, Selection, find_root, load
 from eval_mm.errors import UserError
+from eval_mm.few_shot import Examples, FewShot, load_examples
 from eval_mm.prompt import images_of, to_request
 from eval_mm.schema import Backend, ModelInfo, Prediction, Protocol, Request, Result, Task
-from eval_mm.score import run_config, score_task
+from eval_mm.score import Asked, Scored, check_on_request, combine, run_config, score_task
 
 RUNS = Path("results/runs")
 SHOWN_ERRORS = 3
@@ -48,6 +49,10 @@ def evaluate(
     limit: int | None = None,
     sample: int | None = None,
     seed: int = 0,
+    few_shot: int | None = None,
+    metrics: Sequence[str] = (),
+    metric: str | None = None,
+    references: str | None = None,
     out: str | os.PathLike[str] | None = None,
     device: str = "auto",
     dtype: str = "auto",
@@ -61,7 +66,11 @@ def evaluate(
         protocol: prompt, limits and scorer; default the one of the back end.
         limit: ask the first so many rows only.
         sample: ask so many random rows, drawn by `seed`.
-        seed: of `sample`.
+        seed: of `sample` and `few_shot`.
+        few_shot: so many examples of the benchmark's training rows before every question.
+        metrics: further metrics on request, such as "bleu" for captions.
+        metric: judges the rows of `tasks="file:PATH"`.
+        references: the captions of `tasks="caption"`.
         out: the run folder; default results/runs/<model>. An existing one is resumed.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto", "float32", "bfloat16" or "float16".
@@ -75,6 +84,10 @@ def evaluate(
         data,
         protocol=protocol,
         selection=Selection(limit, sample, seed),
+        few_shot=None if few_shot is None else FewShot(few_shot, seed),
+        on_request=metrics,
+        metric=metric,
+        references=references,
         out=out,
         device=device,
         dtype=dtype,
@@ -89,6 +102,10 @@ def run(
     *,
     protocol: str | None = None,
     selection: Selection = ALL_ROWS,
+    few_shot: FewShot | None = None,
+    on_request: Sequence[str] = (),
+    metric: str | None = None,
+    references: str | None = None,
     out: str | os.PathLike[str] | None = None,
     device: str = "auto",
     dtype: str = "auto",
@@ -106,6 +123,10 @@ def run(
         data: the data root.
         protocol: prompt, limits and scorer; default the one of the back end.
         selection: which rows.
+        few_shot: how many examples precede every question.
+        on_request: further metrics by name.
+        metric: judges the rows of `file:PATH`.
+        references: the captions of task `caption`.
         out: the run folder; default results/runs/<model>.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto", "float32", "bfloat16" or "float16".
@@ -114,27 +135,87 @@ def run(
     """
     if out is not None and not str(out):
         raise UserError("out: expected a folder, got an empty text")
-    chosen = tasks.resolve(names)
-    if protocol is not None:
-        for task in chosen:
+    chosen, composite = tasks.with_members(named := tasks.resolve(names, metric, references))
+    check_on_request(named, on_request)
+    for task in chosen:
+        if protocol is not None:
             tasks.get_protocol(task, protocol)
-    root = find_root(data)
-    datasets = [load(task, root, selection) for task in chosen]
+        if task.needs is not None:
+            extras.require(task.needs, f"task {task.name}")
+    datasets = [load(task, find_root(data, task), selection) for task in chosen]
     from eval_mm.provenance import describe_run, now  # not needed by --help and list
 
     with store.RunFolder.create(Path(out) if out is not None else RUNS / _folder_name(model)) as folder:
         backend = models.load(model, device, dtype) if isinstance(model, str) else model
         notices = _compare_with_folder(folder, backend, [task.name for task in chosen])
-        asked = [_protocol_for(task, protocol, backend) for task in chosen]
+        plans = [
+            _plan(task, dataset, _protocol_for(task, protocol, backend), few_shot, selection)
+            for task, dataset in zip(chosen, datasets, strict=True)
+        ]
         record = describe_run(backend.info, arguments)
         folder.manifest.setdefault("runs", []).append(record)
-        outcomes = tuple(
-            _run_task(task, dataset, asking, backend, selection, folder, progress)
-            for task, dataset, asking in zip(chosen, datasets, asked, strict=True)
-        )
+        outcomes: dict[str, Outcome] = {}
+        done: dict[str, Scored] = {}
+        for plan in plans:
+            scored, outcome = _run_task(plan, backend, folder, progress, on_request)
+            done[plan.task.name], outcomes[plan.task.name] = scored, outcome
+        for task in composite:
+            whole = combine(task, [done[part.name] for part in task.members])
+            parts = [outcomes[part.name] for part in task.members]
+            outcomes[task.name] = Outcome(
+                _write(whole, folder, on_request),
+                sum(part.seconds for part in parts),
+                sum(part.num_reused for part in parts),
+                (),
+            )
         record["finished"] = now()
         folder.write_manifest()
-    return Report(outcomes, folder.path, root, backend.info, tuple(notices))
+    return Report(tuple(outcomes.values()), folder.path, datasets[0].root, backend.info, tuple(notices))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One task, about to be asked: of which data, how, and after which examples."""
+
+    task: Task
+    dataset: Dataset
+    protocol: Protocol
+    selection: Selection
+    examples: Examples | None
+
+    def requests(self) -> list[Request]:
+        """What is asked about each sample, in the order of the data."""
+        return [
+            to_request(
+                sample,
+                self.protocol,
+                self.dataset.root.path,
+                self.examples.of(sample) if self.examples else (),
+            )
+            for sample in self.dataset.samples
+        ]
+
+    def entry(self, model: ModelInfo) -> store.TaskEntry:
+        """The plan as the manifest holds it."""
+        root, examples = self.dataset.root.path, self.examples
+        return store.TaskEntry(
+            data="demo" if root == DEMO_ROOT else str(root.resolve()),
+            data_sha256=self.dataset.sha256,
+            selection=self.selection,
+            protocol=self.protocol.name,
+            version=self.task.version,
+            model=model,
+            few_shot=None if examples is None else examples.few_shot,
+            train_sha256=None if examples is None else examples.sha256,
+            own=self.task.own,
+        )
+
+
+def _plan(
+    task: Task, dataset: Dataset, protocol: Protocol, few_shot: FewShot | None, selection: Selection
+) -> Plan:
+    examples = None if few_shot is None else load_examples(task, protocol, dataset.root, few_shot)
+    return Plan(task, dataset, protocol, selection, examples)
 
 
 def _protocol_for(task: Task, name: str | None, backend: Backend) -> Protocol:
@@ -149,24 +230,11 @@ def _protocol_for(task: Task, name: str | None, backend: Backend) -> Protocol:
 
 
 def _run_task(
-    task: Task,
-    dataset: Dataset,
-    protocol: Protocol,
-    backend: Backend,
-    selection: Selection,
-    folder: store.RunFolder,
-    progress: bool,
-) -> Outcome:
-    entry = store.TaskEntry(
-        data="demo" if dataset.root.path == DEMO_ROOT else str(dataset.root.path.resolve()),
-        data_sha256=dataset.sha256,
-        selection=selection,
-        protocol=protocol.name,
-        version=task.version,
-        model=backend.info,
-    )
+    plan: Plan, backend: Backend, folder: store.RunFolder, progress: bool, on_request: Sequence[str]
+) -> tuple[Scored, Outcome]:
+    task, entry = plan.task, plan.entry(backend.info)
     started = time.perf_counter()
-    requests = [to_request(sample, protocol, dataset.root.path) for sample in dataset.samples]
+    requests = plan.requests()
     keys = store.Keys(backend.info.fingerprint)
 
     def note() -> None:
@@ -183,19 +251,19 @@ def _run_task(
     note()
     predictions = answers | reused
     seconds = time.perf_counter() - started
-    result, rows = score_task(
-        task,
-        dataset,
-        predictions,
-        protocol,
-        backend.info,
-        prompt_protocol=protocol.name,
-        config=run_config(protocol, selection, backend.info),
-    )
-    folder.write_result(result, rows)
+    config = run_config(plan.protocol, plan.selection, backend.info, plan.examples)
+    asked = Asked(backend.info, plan.protocol.name, config)
+    scored = score_task(task, plan.dataset, predictions, plan.protocol, asked)
+    result = _write(scored, folder, on_request)
     folder.manifest["runs"][-1].setdefault("seconds", {})[task.name] = round(seconds, 3)
     errors = [f"{answer.id}: {answer.error}" for answer in predictions.values() if answer.error is not None]
-    return Outcome(result, seconds, len(requests) - len(todo), tuple(errors[:SHOWN_ERRORS]))
+    return scored, Outcome(result, seconds, len(requests) - len(todo), tuple(errors[:SHOWN_ERRORS]))
+
+
+def _write(scored: Scored, folder: store.RunFolder, on_request: Sequence[str]) -> Result:
+    result = scored.result(on_request)
+    folder.write_result(result, scored.judged.rows(), scored.submission())
+    return result
 
 
 def _ask(

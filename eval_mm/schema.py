@@ -7,8 +7,11 @@ A row of a benchmark becomes a `Sample`. A `Protocol` turns the sample into a `P
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from typing import Protocol as Interface
+
+from eval_mm.metrics.steps import Steps
 
 if TYPE_CHECKING:
     from eval_mm.data import Row
@@ -108,7 +111,8 @@ class ModelInfo:
 
     `box_scale` is here because the unit of a model's coordinates is a fact about the model, never guessed
     from the values, and must still be known when stored answers are scored without the model. `protocol` is
-    the one it is asked by default, `chat` whether it has a chat format, `compute` its device and dtype.
+    the one it is asked by default, `chat` whether it has a chat format, `compute` its device and dtype,
+    `parameters` their number where it is known.
     """
 
     name: str
@@ -118,22 +122,63 @@ class ModelInfo:
     chat: bool = True
     compute: str = ""
     demo: bool = False
+    parameters: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What judging may know besides samples and answers.
+
+    `cache` is a folder for what is costly to compute and depends on the data alone; None keeps nothing.
+    """
+
+    model: ModelInfo
+    cache: Path | None = None
+
+
+Scorer = Callable[[Sequence[Sample], Sequence[Prediction], Context], Sequence[Score]]
+"""Judges all answers of a split, in order. All at once, since CIDEr weighs words by the whole split; what
+judges one answer becomes a Scorer by `scoring.each`. Answers that failed come with an empty text; what
+is said of them is replaced afterwards. Samples without a target never come here.
+"""
+
+
+class Normalisation(NamedTuple):
+    """The named steps a scorer takes an answer and the references through before it compares them."""
+
+    answer: Steps = ()
+    references: Steps = ()
+
+
+def no_steps(sample: Sample) -> Normalisation:
+    """For scorers that compare texts as they are."""
+    return Normalisation()
+
+
+def no_choices(sample: Sample) -> tuple[str, ...]:
+    """For protocols that let the model write."""
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
     """How a benchmark is asked and judged, under a name, because prompt and scorer make the number.
 
-    `prompt(sample, examples)` builds the prompt; `score(sample, prediction, model)` judges one answer.
+    `prompt(sample)` builds the prompt and `choices(sample)` the continuations to rank, if any; `score`
+    judges the answers. `example(sample)` is the answer of a few-shot example as it follows the prompt, None
+    where the benchmark has no few-shot form. `steps(sample)` is what `explain` shows, and what `score` uses.
     """
 
     name: str
-    prompt: Callable[[Sample, Sequence[Sample]], Prompt]
-    score: Callable[[Sample, Prediction, ModelInfo], Score]
+    prompt: Callable[[Sample], Prompt]
+    score: Scorer
     min_new_tokens: int
     max_new_tokens: int
     stop: tuple[str, ...] = ()
     chat: bool = False
+    choices: Callable[[Sample], tuple[str, ...]] = no_choices
+    example: Callable[[Sample], str] | None = None
+    steps: Callable[[Sample], Normalisation] = no_steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +195,30 @@ Metrics = dict[str, Metric]
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """One split of one benchmark.
+class Submission:
+    """The file that a benchmark's server takes where answers are not public.
 
-    `path` is relative to the data root, `num_samples` the published count (None where unknown to us),
-    `families` the group names that `--task` takes. `metrics` reduces samples and their scores, in the same
-    order, to the metrics. The first protocol is the default for Qwen-VL and for answers made elsewhere.
-    `version` rises whenever a change could alter a number.
+    `write(samples, predictions, context)` makes its bytes; official id types are restored there.
+    """
+
+    file_name: str
+    write: Callable[[Sequence[Sample], Sequence[Prediction], Context], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One split of one benchmark, or several of them together.
+
+    `path` is relative to the data root (an absolute one is a file of one's own), `num_samples` the published
+    count (None where unknown to us), `families` the group names that `--task` takes. `metrics` reduces
+    samples and their scores, in the same order, to the metrics; `on_request` are further ones by name, each
+    taking a Context too. The first protocol is the default for Qwen-VL and for answers made elsewhere.
+    `lines` cuts the file into numbered JSON rows. `needs` is the extra of the package without which no score
+    can be made. `own` is what a file of one's own is made from, for the manifest. `version` rises whenever a
+    change could alter a number.
+
+    A task with `members` has no file: it is their samples, in order, ids as `<member>/<id>`, and is computed
+    from their scores.
     """
 
     name: str
@@ -166,6 +228,14 @@ class Task:
     protocols: tuple[Protocol, ...]
     metrics: Callable[[Sequence[Sample], Sequence[Score]], Metrics]
     families: tuple[str, ...] = ()
+    on_request: Mapping[str, Callable[[Sequence[Sample], Sequence[Score], Context], Metrics]] = field(
+        default_factory=dict
+    )
+    submission: Submission | None = None
+    members: tuple["Task", ...] = ()
+    lines: Callable[[bytes, Path], list[tuple[int, bytes]]] | None = None
+    needs: str | None = None
+    own: Mapping[str, str] | None = None
     version: int = 1
 
 
@@ -174,7 +244,8 @@ class Result:
     """The JSON a leaderboard reads. A function of data and answers alone: no times, no process counts.
 
     `num_samples` counts what was scored, errors and unparsed answers included; both count 0. `complete` is
-    false for anything that is not the whole published split answered without error.
+    false for anything that is not the whole published split answered without error. `metrics` is empty where
+    answers are not public.
     """
 
     task: str

@@ -7,7 +7,7 @@ with the small-sample factor G/(G-1) over G pictures. With one question per pict
 """
 
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 
 from eval_mm.schema import Metric, Metrics, Sample, Score
 
@@ -41,10 +41,30 @@ def mean_of(samples: Sequence[Sample], values: Sequence[float], scale: float = 1
     return Metric(mean, stderr, (max(0.0, mean - Z95 * stderr), min(scale, mean + Z95 * stderr)))
 
 
-def mean_metric(name: str) -> Callable[[Sequence[Sample], Sequence[Score]], Metrics]:
-    """A task's `metrics` for the plain case: the mean score x 100; an unread answer counts 0."""
+def no_labels(sample: Sample) -> Iterable[str]:
+    """For metrics without a breakdown."""
+    return ()
+
+
+def mean_metric(
+    name: str, labels: Callable[[Sample], Iterable[str]] = no_labels, scale: float = 100.0
+) -> Callable[[Sequence[Sample], Sequence[Score]], Metrics]:
+    """A task's `metrics` for the plain case: the mean score x `scale`; an unread answer counts 0.
+
+    After it, as `name/label`, the mean over the samples of each label, labels in alphabetical order.
+    """
 
     def metrics(samples: Sequence[Sample], scores: Sequence[Score]) -> Metrics:
-        return {name: mean_of(samples, [score.value or 0.0 for score in scores])}
+        values = [score.value or 0.0 for score in scores]
+        groups: dict[str, list[int]] = {}
+        for place, sample in enumerate(samples):
+            for label in labels(sample):
+                groups.setdefault(label, []).append(place)
+        return {name: mean_of(samples, values, scale)} | {
+            f"{name}/{label}": mean_of(
+                [samples[place] for place in places], [values[place] for place in places], scale
+            )
+            for label, places in sorted(groups.items())
+        }
 
     return metrics

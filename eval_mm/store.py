@@ -3,6 +3,7 @@
     <out>/manifest.json                      what was asked of which model on which data, versions, times
     <out>/<task>/predictions.rank0.jsonl     one Prediction a line, flushed as each answer finishes
     <out>/<task>/scores.jsonl, result.json   functions of data and answers alone
+    <out>/<task>/submission.*                for the server of a benchmark without public answers
 
 A stored answer is reused only if its key is the same. A key has two halves: what was asked of whom (prompt,
 limits, model fingerprint) and the content of the pictures. The first half needs no picture, so stored answers
@@ -14,7 +15,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -22,6 +23,7 @@ from typing import Any, TextIO, get_args
 
 from eval_mm.data import Selection
 from eval_mm.errors import DataError, UserError
+from eval_mm.few_shot import FewShot
 from eval_mm.files import ESCAPES, jsonl, write_all, write_json
 from eval_mm.prompt import images_of, key_parts
 from eval_mm.schema import BoxScale, ModelInfo, Prediction, Request, Result
@@ -126,6 +128,9 @@ class TaskEntry:
     protocol: str
     version: int
     model: ModelInfo
+    few_shot: FewShot | None = None
+    train_sha256: str | None = None
+    own: Mapping[str, str] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The entry as the manifest holds it."""
@@ -136,12 +141,14 @@ class TaskEntry:
         """The inverse of `to_json`; raises DataError for another shape."""
         try:
             selection, model = Selection(**fields["selection"]), ModelInfo(**fields["model"])
-            entry = cls(**{**fields, "selection": selection, "model": model})
-            texts = (entry.data, entry.data_sha256, entry.protocol, model.name, model.fingerprint)
+            few_shot = FewShot(**fields["few_shot"]) if fields.get("few_shot") else None
+            entry = cls(**{**fields, "selection": selection, "model": model, "few_shot": few_shot})
+            texts = [entry.data, entry.data_sha256, entry.protocol, model.name, model.fingerprint]
+            texts += (entry.own or {}).values()
             if not all(isinstance(text, str) for text in texts) or model.box_scale not in get_args(BoxScale):
                 raise TypeError("a field of another type")
             return entry
-        except (TypeError, KeyError, UserError) as error:
+        except (TypeError, KeyError, AttributeError, UserError) as error:
             raise DataError(
                 folder / MANIFEST, f"not a manifest of this version ({error})", field="tasks"
             ) from None
@@ -209,13 +216,20 @@ class RunFolder:
         """Writes the manifest as it is now."""
         write_json(self.path / MANIFEST, self.manifest)
 
-    def write_result(self, result: Result, scores: Iterable[dict[str, Any]]) -> None:
-        """Writes a task's scores and result; under another scorer than the run's, beside the run's own."""
+    def write_result(
+        self, result: Result, scores: Iterable[dict[str, Any]], submission: tuple[str, bytes] | None = None
+    ) -> None:
+        """Writes a task's scores, result and submission file (its name and content).
+
+        Under another scorer than the run's, scores and result stand beside the run's own.
+        """
         own = result.prompt_protocol in (result.score_protocol, UNKNOWN_PROMPT)
         suffix = "" if own else f".{result.score_protocol}"
         folder = self.task_folder(result.task)
         write_all({folder / f"scores{suffix}.jsonl": jsonl(scores)})
         write_json(folder / f"result{suffix}.json", result.to_json())
+        if submission is not None:
+            write_all({folder / submission[0]: submission[1]})
 
 
 def read_answers(folder: Path) -> list[Prediction]:

@@ -82,15 +82,18 @@ def to_pixels(box: Box, scale: BoxScale, width: int, height: int) -> Box:
     return Box(box.x1 / side * width, box.y1 / side * height, box.x2 / side * width, box.y2 / side * height)
 
 
-def iou(a: Box, b: Box) -> float:
-    """Intersection over union, 0 to 1; 0 for boxes that are empty or inside out."""
+def iou(a: Box, b: Box, added: float = 0.0) -> float:
+    """Intersection over union, 0 to 1; 0 for boxes that are empty or inside out.
+
+    `added` is added to the union, as some scorers do to avoid a division by zero.
+    """
     width = min(a.x2, b.x2) - max(a.x1, b.x1)
     height = min(a.y2, b.y2) - max(a.y1, b.y1)
     if width <= 0 or height <= 0:
         return 0.0
     intersection = width * height
     union = (a.x2 - a.x1) * (a.y2 - a.y1) + (b.x2 - b.x1) * (b.y2 - b.y1) - intersection
-    return intersection / union
+    return intersection / (union + added)
 
 
 BoxReader = Callable[[str], ReadBox | None]

@@ -3,22 +3,21 @@ for.
 """
 
 import importlib
-from importlib.util import find_spec
 from typing import NamedTuple
 
+from eval_mm import extras
 from eval_mm.errors import UserError
 from eval_mm.schema import Backend
 
 
 class Scheme(NamedTuple):
-    """Where a back end lies ("module:Class"), the extra it needs, a package that shows the extra is there."""
+    """Where a back end lies ("module:Class"), and the extra it needs."""
 
     target: str
     extra: str | None = None
-    probe: str | None = None
 
 
-NATIVE = Scheme("eval_mm.models.qwen_vl:QwenVLBackend", extra="qwen", probe="torch")
+NATIVE = Scheme("eval_mm.models.qwen_vl:QwenVLBackend", extra="qwen")
 SCHEMES = {"demo": NATIVE, "echo": Scheme("eval_mm.models.echo:EchoBackend")}
 
 
@@ -31,10 +30,8 @@ def load(spec: str, device: str = "auto", dtype: str = "auto") -> Backend:
     if not spec or (colon and name in SCHEMES and not value):
         raise UserError(f"--model '{spec}': incomplete; a folder, a hub id, demo, echo or echo:FILE")
     scheme = SCHEMES.get(name, NATIVE)
-    if scheme.probe is not None and find_spec(scheme.probe) is None:
-        raise UserError(
-            f"--model {spec} needs the extra '{scheme.extra}': pip install 'eval-mm[{scheme.extra}]'"
-        )
+    if scheme.extra is not None:
+        extras.require(scheme.extra, f"--model {spec}")
     module, _, attribute = scheme.target.partition(":")
     backend: Backend = getattr(importlib.import_module(module), attribute).load(spec, value, device, dtype)
     return backend

@@ -49,6 +49,7 @@ class QwenVLBackend:
             chat=loaded.chat_format == "chatml",
             compute=f"{loaded.model.device}, {dtype_name}",
             demo=loaded.config.demo,
+            parameters=sum(tensor.numel() for tensor in loaded.model.parameters()),
         )
         return cls(loaded, info)
 

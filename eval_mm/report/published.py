@@ -7,6 +7,9 @@ from pathlib import Path
 REFERENCE_MODEL = "Qwen-VL-7B"
 """Whose figure stands beside a result: the model whose prompts and scorers protocol `qwen-vl` follows."""
 
+REFERENCE_NAMES = {REFERENCE_MODEL, "Qwen-VL (Qwen-7B)"}
+"""What the tables of its report call it."""
+
 
 @cache
 def reference_figures() -> dict[tuple[str, str], float]:
@@ -15,7 +18,7 @@ def reference_figures() -> dict[tuple[str, str], float]:
         return {
             (row["task"], row["metric"]): float(row["score"])
             for row in csv.DictReader(file)
-            if row["model"] == REFERENCE_MODEL and not row["note"]
+            if row["model"] in REFERENCE_NAMES and not row["note"]
         }
 
 

@@ -29,14 +29,15 @@ def results_table(results: Sequence[Result], seconds: Sequence[float | None]) ->
 
 
 def _row(result: Result, seconds: float | None) -> tuple[str, ...]:
-    name, metric = next(iter(result.metrics.items()))
-    published = reference_figures().get((result.task, name))
+    name, metric = next(iter(result.metrics.items()), ("not public", None))
+    few_shot = result.config.get("few_shot")
+    published = None if few_shot else reference_figures().get((result.task, name))
     return (
         result.model,
         result.task,
         name,
-        f"{metric.value:.2f}",
-        "" if metric.stderr is None else f"{metric.stderr:.2f}",
+        "-" if metric is None else f"{metric.value:.2f}",
+        "" if metric is None or metric.stderr is None else f"{metric.stderr:.2f}",
         f"{result.num_samples:,}",
         f"{result.num_unparsed:,}",
         f"{result.num_errors:,}",
@@ -53,6 +54,8 @@ def _note(result: Result) -> str:
         notes.append(f"partial: {result.num_samples:,} of {result.num_published:,}")
     elif not result.complete and not result.demo:
         notes.append("with errors" if result.num_errors else "partial")
+    if result.config.get("few_shot"):
+        notes.append(f"{result.config['few_shot']['shots']}-shot")
     if result.prompt_protocol != result.score_protocol:
         notes.append(f"prompt {result.prompt_protocol}, scorer {result.score_protocol}")
     else:

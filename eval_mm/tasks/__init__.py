@@ -1,4 +1,7 @@
-"""Benchmarks. One file here is one benchmark and declares `TASKS`; there is no other register."""
+"""Benchmarks. One file here is one benchmark and declares `TASKS`; there is no other register.
+
+Names of tasks, families of them, and files of one's own (eval_mm/own_data.py) become tasks here.
+"""
 
 import difflib
 import importlib
@@ -7,6 +10,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from eval_mm.errors import UserError
+from eval_mm.own_data import CAPTION, PREFIX, OwnData, own_task
 from eval_mm.schema import Protocol, Task
 
 
@@ -24,7 +28,7 @@ def all_tasks() -> dict[str, Task]:
 @cache
 def families() -> dict[str, list[str]]:
     """Group name -> names of its tasks."""
-    groups: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {"all": list(all_tasks())}
     for task in all_tasks().values():
         for family in task.families:
             groups.setdefault(family, []).append(task.name)
@@ -38,15 +42,39 @@ def get(name: str) -> Task:
     return all_tasks()[name]
 
 
-def resolve(names: Iterable[str]) -> list[Task]:
-    """Names, families and comma lists of both -> tasks, each once, in the order asked for."""
+def resolve(names: Iterable[str], metric: str | None = None, references: str | None = None) -> list[Task]:
+    """Names, families and comma lists of both -> tasks, each once, in the order asked for.
+
+    `file:PATH` is a file of canonical rows that `metric` judges; `caption` one of captions, `references`.
+    """
     chosen: dict[str, Task] = {}
     for part in (part.strip() for name in names for part in name.split(",")):
-        for name in families().get(part) or ([part] if part else []):
-            chosen[name] = get(name)
+        if part.startswith(PREFIX):
+            task = own_task(OwnData(part.removeprefix(PREFIX), metric))
+            chosen[task.name] = task
+        elif part == CAPTION:
+            task = own_task(OwnData(references, CAPTION))
+            chosen[task.name] = task
+        else:
+            for name in families().get(part) or ([part] if part else []):
+                chosen[name] = get(name)
     if not chosen:
         raise UserError("--task is empty; name a task or a family (python -m eval_mm list shows all)")
+    if metric is not None and not any(task.own and task.name != CAPTION for task in chosen.values()):
+        raise UserError(f"--metric is for --task {PREFIX}PATH; the others have their own")
+    if references is not None and CAPTION not in chosen:
+        raise UserError(f"--references is for --task {CAPTION}")
     return list(chosen.values())
+
+
+def with_members(chosen: Iterable[Task]) -> tuple[list[Task], list[Task]]:
+    """The tasks to ask, each once, and the composite ones to be computed from them."""
+    asked: dict[str, Task] = {}
+    composite = []
+    for task in chosen:
+        asked |= {part.name: part for part in task.members or (task,)}
+        composite += [task] if task.members else []
+    return list(asked.values()), composite
 
 
 def get_protocol(task: Task, name: str) -> Protocol:

@@ -1,0 +1,169 @@
+"""One answer of a run from prompt to score: what was asked, what came back, and every step of judging it."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from eval_mm import store
+from eval_mm.data import find_root, load
+from eval_mm.errors import UserError
+from eval_mm.metrics.steps import Steps, trace
+from eval_mm.prompt import images_of
+from eval_mm.rescore import StoredTask, read_entries, read_stored, task_of
+from eval_mm.schema import Context, Image, Mark, Prediction, Prompt, Protocol, Sample, Score
+from eval_mm.score import judge
+
+SHOWN_NEAR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one protocol's scorer makes of an answer."""
+
+    protocol: Protocol
+    score: Score
+
+
+def explain(
+    run: str | os.PathLike[str], sample_id: str, task: str | None = None, data: str | None = None
+) -> str:
+    """The whole story of one sample of a run folder, as text for a terminal.
+
+    Args:
+        run: the run folder.
+        sample_id: the id of the sample, as in scores.jsonl.
+        task: the task it belongs to, where several tasks of the run have the id.
+        data: the data root; default the one of the run.
+
+    Raises:
+        UserError: no such run, task or sample; or the id is in several tasks.
+    """
+    folder = store.RunFolder.open(Path(run))
+    stored = _find(folder, sample_id, task, data)
+    place = [sample.id for sample in stored.dataset.samples].index(sample_id)
+    sample = stored.dataset.samples[place]
+    request = stored.requests[place]
+    answer = stored.predictions.get(sample_id)
+    lines = [f"task {stored.task.name}, sample {sample.id}, model {stored.asked.model.name}", ""]
+    lines += _block("prompt as sent", [_shown(request.prompt)])
+    for path in images_of(request.prompt):
+        lines += _block("picture", [_picture(path)])
+    if request.choices:
+        lines += _block("options that were ranked", map(repr, request.choices))
+    if answer is None:
+        return "\n".join([*lines, "no answer to this very question is stored; run again"])
+    raw = repr(answer.text) if answer.error is None else f"error: {answer.error}"
+    lines += _block("answer, raw", [raw])
+    lines += _block("asked with", [_limits(request.min_new_tokens, request.max_new_tokens, answer)])
+    lines += _block("references", _references(sample))
+    if sample.target is not None and answer.error is None:
+        for verdict in _verdicts(stored, sample_id):
+            lines += _verdict(verdict, sample, answer)
+    return "\n".join(lines).rstrip()
+
+
+def _find(folder: store.RunFolder, sample_id: str, name: str | None, data: str | None) -> StoredTask:
+    """The task of the run that has the sample."""
+    entries = read_entries(folder)
+    if name is not None and name not in entries:
+        raise UserError(f"{folder.path}: the run has no task {name}; it has {', '.join(entries)}")
+    holding: list[str] = []
+    ids: list[str] = []
+    for held in [name] if name is not None else entries:
+        entry = entries[held]
+        own = task_of(held, entry)
+        found = load(own, find_root(data or entry.data, own), entry.selection)
+        ids += [sample.id for sample in found.samples[:SHOWN_NEAR]]
+        holding += [held] if any(sample.id == sample_id for sample in found.samples) else []
+    if not holding:
+        raise UserError(
+            f"{folder.path}: no sample has the id '{sample_id}' (ids are like {', '.join(ids[:6])})"
+        )
+    if len(holding) > 1:
+        raise UserError(f"the id '{sample_id}' is in {', '.join(holding)}; name one with --task")
+    return read_stored(task_of(holding[0], entries[holding[0]]), entries[holding[0]], folder.path, data)
+
+
+def _verdicts(stored: StoredTask, sample_id: str) -> Iterator[Verdict]:
+    """The answer under every protocol of the task, the one it was asked by first.
+
+    All answers are judged, since a scorer may weigh one by the whole split.
+    """
+    context = Context(stored.asked.model, stored.dataset.root.cache)
+    first = stored.protocol
+    for protocol in [first, *(other for other in stored.task.protocols if other.name != first.name)]:
+        judged = judge(stored.task, stored.dataset, stored.predictions, protocol, context, subset=True)
+        place = [sample.id for sample in judged.samples].index(sample_id)
+        yield Verdict(protocol, judged.scores[place])
+
+
+def _verdict(verdict: Verdict, sample: Sample, answer: Prediction) -> list[str]:
+    value = "unparsed, counts 0" if verdict.score.value is None else f"{verdict.score.value:.6g}"
+    lines = [f"score {value}", f"answer {verdict.score.answer!r}", verdict.score.explanation]
+    steps = verdict.protocol.steps(sample)
+    lines += _steps("answer", steps.answer, answer.text.strip())
+    texts = sample.target if isinstance(sample.target, tuple) else ()
+    for text in dict.fromkeys(text for text in texts if isinstance(text, str)):
+        lines += _steps("reference", steps.references, text)
+    return _block(f"under protocol {verdict.protocol.name}", lines)
+
+
+def _steps(what: str, steps: Steps, text: str) -> list[str]:
+    """Every step that changed the text, and the text after it."""
+    if not steps:
+        return []
+    lines, before = [f"{what} {text!r}"], text
+    for name, after in trace(steps, text):
+        if after != before:
+            lines.append(f"  {name}: {after!r}")
+        before = after
+    return lines if len(lines) > 1 else [f"{what} {text!r}: no step of {len(steps)} changes it"]
+
+
+def _references(sample: Sample) -> list[str]:
+    if sample.target is None:
+        return ["not public"]
+    if sample.choices:
+        return [f"option {sample.target + 1}: {sample.choices[sample.target]!r}"]
+    if isinstance(sample.target, tuple) and all(isinstance(text, str) for text in sample.target):
+        texts = list(dict.fromkeys(sample.target))
+        counts = [sum(other == text for other in sample.target) for text in texts]
+        return [
+            f"{text!r}" + (f" x {count}" if count > 1 else "")
+            for text, count in zip(texts, counts, strict=True)
+        ]
+    return [str(tuple(sample.target))]
+
+
+def _shown(prompt: Prompt) -> str:
+    """The prompt with its parts visible: pictures and marks in brackets of their own, text quoted."""
+    parts = []
+    for part in prompt:
+        if isinstance(part, Image):
+            parts.append("<picture>")
+        elif isinstance(part, Mark):
+            parts.append(f"<mark {part.token}>")
+        else:
+            parts.append(repr(part))
+    return " ".join(parts)
+
+
+def _picture(path: str) -> str:
+    from PIL import Image as Pillow
+
+    try:
+        with Pillow.open(path) as picture:
+            return f"{path} ({picture.width} x {picture.height} pixels, {picture.format})"
+    except OSError as error:
+        return f"{path} (cannot be read: {error.strerror or 'no picture'})"
+
+
+def _limits(least: int, most: int, answer: Prediction) -> str:
+    used = "" if answer.new_tokens is None else f"; the answer has {answer.new_tokens}"
+    why = "" if answer.stop_reason is None else f", ended by {answer.stop_reason}"
+    return f"{least} to {most} new tokens{used}{why}"
+
+
+def _block(title: str, lines: Iterable[str]) -> list[str]:
+    return [title, *(f"  {line}" for line in lines), ""]

@@ -1,0 +1,1 @@
+"""What benchmarks of one kind share: how rows are read, asked and judged. A benchmark picks from here."""

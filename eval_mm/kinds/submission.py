@@ -1,0 +1,61 @@
+"""Files for the evaluation servers of benchmarks whose answers are not public."""
+
+import io
+import json
+import zipfile
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+
+from eval_mm.kinds.grounding import box_in_pixels
+from eval_mm.metrics import box
+from eval_mm.schema import Context, Prediction, Sample, Submission
+
+
+def answers_by(id_key: str) -> Submission:
+    """`[{<id_key>: id, "answer": text}]`; ids of digits are numbers, as the server has them."""
+    return _answers(id_key, lambda sample: int(sample.id) if sample.id.isdecimal() else sample.id)
+
+
+def answers_by_picture(key: str) -> Submission:
+    """`[{<key>: picture's file name, "answer": text}]`."""
+    return _answers(key, lambda sample: PurePosixPath(sample.images[0].path).name)
+
+
+def grit(task: str) -> Submission:
+    """A zip of `test/<task>.json`, boxes in whole pixels, and `test/params.json`.
+
+    Format: https://github.com/allenai/grit_official/blob/main/submission_format.md. The confidence is 1
+    where a box was read and 0, with an empty box, where none was. params.json holds the model's number of
+    parameters in millions and is left out where that is not known.
+    """
+
+    def write(samples: Sequence[Sample], predictions: Sequence[Prediction], context: Context) -> bytes:
+        rows = []
+        for sample, prediction in zip(samples, predictions, strict=True):
+            found = box_in_pixels(box.read_any, sample, prediction, context)
+            corners = [round(side) for side in found[0]] if found else [0, 0, 0, 0]
+            rows.append({"example_id": sample.id, "confidence": 1.0 if found else 0.0, "bboxes": [corners]})
+        files: dict[str, object] = {f"{task}.json": rows}
+        if context.model.parameters is not None:
+            files["params.json"] = {"params_in_millions": round(context.model.parameters / 1e6)}
+        return _zip({f"test/{name}": json.dumps(value) for name, value in files.items()})
+
+    return Submission("submission.zip", write)
+
+
+def _answers(key: str, name: Callable[[Sample], int | str]) -> Submission:
+    def write(samples: Sequence[Sample], predictions: Sequence[Prediction], context: Context) -> bytes:
+        pairs = zip(samples, predictions, strict=True)
+        rows = [{key: name(sample), "answer": prediction.text.strip()} for sample, prediction in pairs]
+        return json.dumps(rows, ensure_ascii=False).encode("utf-8", "backslashreplace")
+
+    return Submission("submission.json", write)
+
+
+def _zip(texts: dict[str, str]) -> bytes:
+    """A zip whose bytes depend on its content alone: no times."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in texts.items():
+            archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
+    return buffer.getvalue()

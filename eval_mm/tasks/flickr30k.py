@@ -1,0 +1,23 @@
+"""Flickr30K: captions of everyday pictures.
+
+Paper: Young et al. 2014 (https://aclanthology.org/Q14-1006). Split: the test split of Karpathy & Fei-Fei 2015
+(https://arxiv.org/abs/1412.2306), 1,000 pictures with 5 captions each. Scorer: pycocoevalcap's CIDEr, as
+Qwen-VL's eval_mm/evaluate_caption.py.
+"""
+
+from eval_mm.kinds import caption
+from eval_mm.schema import Task
+
+TASKS = [
+    Task(
+        name="flickr30k_test",
+        path="flickr30k/flickr30k_test.jsonl",
+        num_samples=1_000,
+        to_sample=caption.to_sample,
+        protocols=caption.PROTOCOLS,
+        metrics=caption.metrics,
+        families=("captioning", "qwen-vl-report"),
+        on_request=caption.ON_REQUEST,
+        needs="caption",
+    )
+]

@@ -1,0 +1,23 @@
+"""TextVQA: questions about pictures that can only be answered by reading the text in them.
+
+Paper: Singh et al. 2019 (https://arxiv.org/abs/1904.08920), https://textvqa.org. Split: validation of version
+0.5.1. Scorers: the official one with its EvalAI processing, and the VQA accuracy behind the Qwen-VL report
+(eval_mm/metrics/vqa.py).
+"""
+
+from eval_mm.kinds import short_answer
+from eval_mm.kinds.short_answer import VQA_QWEN_VL, VQA_TEXTVQA
+from eval_mm.schema import Task
+from eval_mm.stats import mean_metric
+
+TASKS = [
+    Task(
+        name="textvqa_val",
+        path="textvqa/textvqa_val.jsonl",
+        num_samples=5_000,
+        to_sample=short_answer.to_sample,
+        protocols=short_answer.protocols(10, VQA_QWEN_VL, VQA_TEXTVQA),
+        metrics=mean_metric("vqa_accuracy", short_answer.types_of),
+        families=("text_vqa", "qwen-vl-report"),
+    )
+]
