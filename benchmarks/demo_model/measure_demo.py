@@ -1,11 +1,11 @@
 """What the demo model gets right, on drawn pictures it never saw, by kind of question.
 
-    python benchmarks/demo_model/measure_demo.py [--model FOLDER] [--pictures N]
+    python benchmarks/demo_model/measure_demo.py [--model FOLDER] [--pictures N] [--first-seed S]
 
 The pictures are of evaluation seeds, which no training uses. Grounding counts a box that overlaps the true
-one by IoU >= 0.5; a caption counts if it names every shape with its colour; every other answer must be the
-true one, letter for letter. Without --model, over 500 pictures, the table is written to README.md beside
-this script.
+one by IoU >= 0.5; a scene's caption counts if it names every shape with its colour; every other answer must
+be the true one, letter for letter. Of the kinds that all pictures share, scenes are counted apart from print.
+Without options, the table is written to README.md beside this script.
 """
 
 import argparse
@@ -16,8 +16,9 @@ from pathlib import Path
 from torch import inference_mode
 from tqdm import tqdm
 
-from data_scripts.drawn.conversations import ASKED, Picture, Turn, asked, draw
-from data_scripts.drawn.scenes import Scene
+from data_scripts.drawn.conversations import ASKED, Picture, asked, draw
+from data_scripts.drawn.scenes import FIRST_TRAINING_SEED, Scene
+from data_scripts.drawn.turns import Turn
 from eval_mm.console import align
 from eval_mm.metrics.box import Box, iou, read_published, to_pixels
 from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, load
@@ -28,15 +29,10 @@ from qwen_vl.prompt import ImagePart, Special, build_prompt
 FIRST_SEED = 200_000
 """Evaluation seeds beyond the bundled demo data, and beyond those lessons were chosen by (100,000 on)."""
 
-PICTURES = 500
+PICTURES = 1000
 
-HEAD = """# The demo model
-
-`python benchmarks/demo_model/measure_demo.py`: 500 drawn pictures of seeds that no training uses.
-Grounding counts IoU >= 0.5, a caption counts if it names every shape with its colour, any other answer must
-be the true one.
-
-"""
+SHARED = ("count", "yes/no", "caption", "choice")
+"""Kinds that are asked about scenes and about print."""
 
 LIMITS = {"grounding": (10, 28), "caption": (8, 30)}
 MARKS = re.compile(r"(</?(?:ref|box)>)")
@@ -79,39 +75,53 @@ def ask(loaded: LoadedModel, turns: list[Turn], picture: Picture) -> list[str]:
     return answers
 
 
-def measure(loaded: LoadedModel, pictures: int) -> dict[str, list[bool]]:
+def measure(loaded: LoadedModel, pictures: int, first_seed: int = FIRST_SEED) -> dict[str, list[bool]]:
     """Verdicts by kind of question; grounding also by number of shapes."""
     verdicts: dict[str, list[bool]] = {kind: [] for kind in ASKED}
+    for kind in SHARED:
+        verdicts[f"{kind}, print"] = []
     for number in range(1, 4):
         verdicts[f"grounding, {number} shapes"] = []
-    for seed in tqdm(range(FIRST_SEED, FIRST_SEED + pictures), unit="picture"):
+    for seed in tqdm(range(first_seed, first_seed + pictures), unit="picture"):
         picture, turns = asked(seed)
         for turn, answer in zip(turns, ask(loaded, turns, picture), strict=True):
             verdict = right(turn, answer, picture)
-            verdicts[turn.kind].append(verdict)
+            shared = turn.kind in SHARED and not isinstance(picture, Scene)
+            verdicts[f"{turn.kind}, print" if shared else turn.kind].append(verdict)
             if turn.kind == "grounding" and isinstance(picture, Scene):
                 verdicts[f"grounding, {len(picture.shapes)} shapes"].append(verdict)
     return verdicts
 
 
-def main() -> None:
-    """Measures and shows the table."""
-    parser = argparse.ArgumentParser(description="What the demo model gets right.")
-    parser.add_argument("--model", help="a checkpoint folder (default: the bundled one)")
-    parser.add_argument("--pictures", type=int, default=PICTURES, help="how many pictures (500)")
-    arguments = parser.parse_args()
-    verdicts = measure(load(arguments.model or DEMO_FOLDER, "cpu", "float32"), arguments.pictures)
+def table(verdicts: dict[str, list[bool]]) -> str:
+    """Kinds, how often they were asked, and how much was right."""
     rows = [("question", "asked", "right, %")]
     rows += [
         (kind, str(len(found)), f"{100 * sum(found) / len(found):.1f}")
         for kind, found in verdicts.items()
         if found
     ]
-    table = align(rows)
-    print(table)
-    if arguments.model is None and arguments.pictures >= PICTURES:  # a quick look replaces no figures
-        text = f"{HEAD}```text\n{table}\n```\n\n![The loss over the lessons](curve.svg)\n"
-        Path(__file__).with_name("README.md").write_text(text, encoding="utf-8")
+    return align(rows)
+
+
+def main() -> None:
+    """Measures and shows the table."""
+    parser = argparse.ArgumentParser(description="What the demo model gets right.")
+    parser.add_argument("--model", help="a checkpoint folder (default: the bundled one)")
+    parser.add_argument("--pictures", type=int, default=PICTURES, help=f"how many pictures ({PICTURES})")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help=f"of the pictures ({FIRST_SEED})")
+    arguments = parser.parse_args()
+    pictures, first_seed = arguments.pictures, arguments.first_seed
+    assert first_seed + pictures <= FIRST_TRAINING_SEED, f"{pictures} pictures from seed {first_seed}"
+    loaded = load(arguments.model or DEMO_FOLDER, "cpu", "float32")
+    shown = table(measure(loaded, pictures, first_seed))
+    print(shown)
+    if arguments.model is None and (pictures, first_seed) == (PICTURES, FIRST_SEED):
+        readme = Path(__file__).with_name("README.md")
+        text = re.sub(
+            r"```text\n.*?```", lambda _: f"```text\n{shown}\n```", readme.read_text("utf-8"), flags=re.S
+        )
+        readme.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

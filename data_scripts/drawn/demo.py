@@ -1,16 +1,20 @@
-"""The bundled demo data: a RefCOCO-like benchmark of drawn scenes, small enough to ship.
+"""The bundled demo data: every benchmark in miniature, on drawn pictures, small enough to ship.
 
-Eight splits in the canonical layout, ten pictures each and no picture in two. It shows that everything works
-and what a result looks like; a number on it says nothing about natural pictures.
+The eight splits of RefCOCO, RefCOCO+ and RefCOCOg are made here, the other benchmarks in demo_rows.py; no
+picture stands in two splits. It shows that everything works and what a result looks like; a number on it says
+nothing about natural pictures.
 """
 
 import io
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from data_scripts.drawn import demo_rows
+from data_scripts.drawn.conversations import Picture, draw
 from data_scripts.drawn.phrases import expressions
-from data_scripts.drawn.scenes import Scene, draw, scene
+from data_scripts.drawn.scenes import Scene, scene
 from eval_mm import files
 from eval_mm.console import align, count
 from eval_mm.data import DEMO_MARK, DEMO_ROOT
@@ -18,7 +22,7 @@ from eval_mm.errors import UserError
 from eval_mm.tasks.refcoco import TASKS
 
 PICTURES = 10
-"""Distinct pictures in each split."""
+"""Distinct pictures in each split of RefCOCO, RefCOCO+ and RefCOCOg."""
 
 LEAST, MOST = 3, 4
 """Expressions for each picture."""
@@ -34,14 +38,18 @@ def write(out: Path, seed: int) -> None:
             f"--seed {seed}: expected 0 to {SEEDS - 1}; higher seeds draw scenes kept for training"
         )
     splits = rows(seed)
-    contents = {out / name: _png(picture) for name, picture in scenes(seed).items()}
+    shown = pictures(seed)
+    contents = {out / name: _png(picture) for name, picture in shown.items()}
     contents[out / DEMO_MARK] = (DEMO_ROOT / DEMO_MARK).read_bytes()
     files.write_all(contents | {out / path: files.jsonl(split) for path, split in splits.items()})
     print(
         align(
             [
                 ("split", "rows", "pictures"),
-                *((path, count(len(split)), count(PICTURES)) for path, split in splits.items()),
+                *(
+                    (path, count(len(split)), count(len({row["image"] for row in split})))
+                    for path, split in splits.items()
+                ),
             ]
         )
     )
@@ -50,25 +58,26 @@ def write(out: Path, seed: int) -> None:
 
 def rows(seed: int) -> dict[str, list[dict[str, Any]]]:
     """The canonical rows of every split by the path of its file."""
-    table: dict[str, list[dict[str, Any]]] = {path: [] for path in (task.path for task in TASKS)}
-    for path, picture, asked in _asked(seed):
-        for shape_box, expression in asked:
-            table[path].append(
-                {
-                    "id": str(len(table[path])),
-                    "image": _name(picture),
-                    "expression": expression,
-                    "box": list(shape_box),
-                    "width": picture.width,
-                    "height": picture.height,
-                }
-            )
+    table: dict[str, list[dict[str, Any]]] = {}
+    for path, image, _, found in _drawn(seed):
+        split = table.setdefault(path, [])
+        split += [{"id": str(len(split) + number), "image": image, **row} for number, row in enumerate(found)]
     return table
 
 
-def scenes(seed: int) -> dict[str, Scene]:
-    """Every scene by the path of its picture, relative to the data root."""
-    return {_name(picture): picture for _, picture, _ in _asked(seed)}
+def pictures(seed: int) -> dict[str, Picture]:
+    """Every picture by its path, relative to the data root."""
+    return {image: picture for _, image, picture, _ in _drawn(seed)}
+
+
+def _drawn(seed: int) -> Iterator[tuple[str, str, Picture, list[dict[str, Any]]]]:
+    """For every picture: the split's file, its own file, itself, and its rows without id and image."""
+    for path, shown, asked in _asked(seed):
+        sides = {"width": shown.width, "height": shown.height}
+        found = [{"expression": text, "box": list(box), **sides} for box, text in asked]
+        yield path, _name("scene", shown), shown, found
+    for one in demo_rows.drawn(seed * SEEDS):
+        yield one.path, _name(one.show, one.picture), one.picture, one.rows
 
 
 def _asked(seed: int) -> list[tuple[str, Scene, list[tuple[tuple[int, int, int, int], str]]]]:
@@ -97,11 +106,11 @@ def _choose(picture: Scene, style: str) -> list[tuple[tuple[int, int, int, int],
     return rounds[: rng.randint(LEAST, MOST)]
 
 
-def _name(picture: Scene) -> str:
-    return f"scenes/{picture.seed:06d}.png"
+def _name(show: str, picture: Picture) -> str:
+    return f"{show}s/{picture.seed:06d}.png"
 
 
-def _png(picture: Scene) -> bytes:
+def _png(picture: Picture) -> bytes:
     buffer = io.BytesIO()
     draw(picture).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
