@@ -1,32 +1,73 @@
-"""The command line: python -m data_scripts prepare | check | demo | demo-training."""
+"""The command line: python -m data_scripts list | fetch | prepare | check | demo | demo-training."""
 
 import argparse
+import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from data_scripts import downloads
+from data_scripts.benchmark import Benchmark
 from data_scripts.benchmarks import all_benchmarks
 from data_scripts.check import check
 from data_scripts.prepare import Options, prepare
-from eval_mm.console import Parser, guarded
+from eval_mm.console import INTERRUPTED, Parser, guarded
+from eval_mm.data import find_root
+from eval_mm.errors import UserError
+
+ALL = "all"
+DOWNLOADS = Path("downloads")
+KEPT = "nothing was left half-written; the same command does the rest"
 
 EXAMPLES = """\
 examples:
+  python -m data_scripts list
+  python -m data_scripts fetch textvqa --only annotations
   python -m data_scripts prepare refcoco --raw downloads --out data --images /datasets/coco/train2014
   python -m data_scripts check refcoco --data data
   python -m data_scripts demo --out demo
   python -m data_scripts demo-training --out training --scenes 40000 --seed 1"""
 
+LIST = """\
+One row per benchmark: how many of its splits are prepared under the data root, their rows, the pictures
+that are there of those they name, how many of its files were fetched, its licence and its page. With a
+BENCHMARK one row per split. Nothing is checked or opened: `check` does that.
+
+examples:
+  python -m data_scripts list
+  python -m data_scripts list vqav2 --data /datasets/eval_mm"""
+
+FETCH = """\
+Downloads what a benchmark's authors publish into <out>/<benchmark>, shows what that is and asks first.
+A download that was cut, or stopped with Ctrl-C, is gone on with by the same command. Hashes are kept in
+SHA256SUMS and compared by the next run; archives are unpacked, and may be deleted then. What needs a login
+or a form is explained step by step.
+
+examples:
+  python -m data_scripts fetch textvqa                      everything its evaluation needs
+  python -m data_scripts fetch vqav2 --only annotations     a few MB instead of 20 GB
+  python -m data_scripts fetch coco --only pictures --yes   the pictures that several benchmarks share
+  python -m data_scripts fetch docvqa                       how to get what needs a login"""
+
 PREPARE = """\
 Reads the files a benchmark's authors publish, checks every row, and writes one JSONL file per split
 under the data root. Nothing is written unless everything is right. Each benchmark tells which files
 it wants and where they come from:
-  python -m data_scripts prepare BENCHMARK --help"""
+  python -m data_scripts prepare BENCHMARK --help
+
+examples:
+  python -m data_scripts prepare textvqa                    the files are in downloads/textvqa
+  python -m data_scripts prepare refcoco --raw ~/REC --images /datasets/coco/train2014
+  python -m data_scripts prepare all --allow-partial        every benchmark with a folder in downloads"""
 
 CHECK = """\
 Reads the prepared rows as an evaluation will, then opens every picture, so that what would stop a run
-after hours is known in minutes. Exit code 0: all right; 2: rows or files are unusable; 3: pictures are."""
+after hours is known in minutes. Exit code 0: all right; 2: rows or files are unusable; 3: pictures are.
+
+examples:
+  python -m data_scripts check textvqa
+  python -m data_scripts check all --data demo --allow-partial"""
 
 DEMO = """\
 Draws the small demo benchmark that comes with the package: coloured shapes, and expressions that refer
@@ -42,7 +83,7 @@ numbers and words. The same seed gives the same data, whatever the number of wor
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; what the user can mend is said in one line."""
     args = _parser().parse_args(argv)
-    return guarded(lambda: _run(args), "nothing was left half-written")
+    return guarded(lambda: _run(args), KEPT)
 
 
 def _run(args: argparse.Namespace) -> int:
@@ -61,10 +102,75 @@ def _run(args: argparse.Namespace) -> int:
             lesson = lesson._replace(shows=tuple(args.shows.split(",")))
         training.write(args.out, args.scenes, args.seed, lesson, args.workers)
         return 0
-    benchmark = all_benchmarks()[args.benchmark]
-    if args.verb == "prepare":
-        prepare(benchmark, args.raw, args.out, Options(args.images, args.allow_partial, args.source))
+    known = all_benchmarks()
+    if args.verb == "list":
+        from data_scripts import listing
+
+        named = args.benchmark
+        print(listing.splits(known[named], args.data) if named else listing.table(known, args.data, args.out))
         return 0
+    if args.verb == "fetch":
+        fetch = functools.partial(_fetch, args)
+        return _each(_fetchable(), fetch) if args.benchmark == ALL else fetch(args.benchmark)
+    verb = _prepare if args.verb == "prepare" else _check
+    if args.benchmark != ALL:
+        return verb(known[args.benchmark], args)
+    names = [name for name, one in known.items() if _has_input(one, args)]
+    if not names:
+        where = (args.raw or DOWNLOADS) if args.verb == "prepare" else args.data
+        raise UserError(
+            f"{where}: nothing to {args.verb} here; python -m data_scripts list shows what there is"
+        )
+    return _each(names, lambda name: verb(known[name], args))
+
+
+def _each(names: Sequence[str], verb: Callable[[str], int]) -> int:
+    """Does it for each, whatever becomes of the others; returns the worst exit code."""
+    codes = []
+    for name in names:
+        print(f"== {name}", flush=True)
+        codes.append(guarded(functools.partial(verb, name), KEPT))
+        if codes[-1] == INTERRUPTED:
+            break
+    return max(codes)
+
+
+def _has_input(benchmark: Benchmark, args: argparse.Namespace) -> bool:
+    """Whether there is anything of a benchmark that `all` could mean."""
+    if args.verb == "prepare":
+        return _raw(benchmark, args).is_dir()
+    root = find_root(args.data).path
+    return any((root / split.path).is_file() for split in benchmark.splits)
+
+
+def _raw(benchmark: Benchmark, args: argparse.Namespace) -> Path:
+    """The folder of a benchmark's official files: by default the one `fetch` fills."""
+    if args.benchmark == ALL:
+        return (args.raw or DOWNLOADS) / benchmark.name
+    return args.raw or DOWNLOADS / benchmark.name
+
+
+def _fetchable() -> list[str]:
+    """Every benchmark, and what only the table of downloads has: pictures that several share."""
+    return list(dict.fromkeys([*all_benchmarks(), *downloads.names()]))
+
+
+def _fetch(args: argparse.Namespace, name: str) -> int:
+    from data_scripts import fetch
+
+    benchmark = all_benchmarks().get(name)
+    wanted = fetch.Wanted(args.out, args.only, args.few_shot, args.yes)
+    fetch.fetch(name, wanted, benchmark.pictures if benchmark else None)
+    return 0
+
+
+def _prepare(benchmark: Benchmark, args: argparse.Namespace) -> int:
+    options = Options(args.images, args.allow_partial, args.source)
+    prepare(benchmark, _raw(benchmark, args), args.out, options)
+    return 0
+
+
+def _check(benchmark: Benchmark, args: argparse.Namespace) -> int:
     checked = check(benchmark, args.data, args.allow_partial)
     print(checked.text())
     return checked.exit_code
@@ -73,16 +179,43 @@ def _run(args: argparse.Namespace) -> int:
 def _parser() -> Parser:
     parser = Parser(
         prog="python -m data_scripts",
-        description="Turns published annotations into the rows that eval_mm reads, and checks them.",
+        description="Fetches benchmarks, turns them into the rows that eval_mm reads, and checks them.",
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(
-        dest="verb", required=True, metavar="prepare | check | demo | demo-training"
+        dest="verb", required=True, metavar="list | fetch | prepare | check | demo | demo-training"
     )
 
-    for one in _benchmarks(_verb(verbs, "prepare", "official files -> rows", PREPARE)):
+    listed = _verb(verbs, "list", "what is prepared, what is left to get", LIST)
+    listed.add_argument("benchmark", nargs="?", choices=list(all_benchmarks()), metavar="BENCHMARK")
+    listed.add_argument("--data", type=Path, default=Path("data"), metavar="DIR", help="data root (data)")
+    listed.add_argument(
+        "--out", type=Path, default=DOWNLOADS, metavar="DIR", help="folder that fetch fills (downloads)"
+    )
+
+    known = all_benchmarks()
+    told = {
+        name: known[name].summary if name in known else downloads.BESIDES.get(name, "its files only")
+        for name in _fetchable()
+    }
+    for name, one in _named(_verb(verbs, "fetch", "download the official files", FETCH), told):
+        one.epilog = _downloads_of(name)
         one.add_argument(
-            "--raw", type=Path, required=True, metavar="DIR", help="folder of the official files"
+            "--out", type=Path, default=DOWNLOADS, metavar="DIR", help="folder to download to (downloads)"
+        )
+        one.add_argument("--only", choices=("annotations", "pictures"), help="only files of this kind (both)")
+        one.add_argument(
+            "--few-shot", action="store_true", help="also the training files that few-shot examples come from"
+        )
+        one.add_argument("--yes", action="store_true", help="do not ask before downloading")
+
+    for name, one in _benchmarks(_verb(verbs, "prepare", "official files -> rows", PREPARE)):
+        where = "folder with a folder per benchmark (downloads)"
+        one.add_argument(
+            "--raw",
+            type=Path,
+            metavar="DIR",
+            help=where if name == ALL else f"folder of the official files (downloads/{name})",
         )
         one.add_argument(
             "--out", type=Path, default=Path("data"), metavar="DIR", help="data root to write to (data)"
@@ -92,8 +225,8 @@ def _parser() -> Parser:
             action="append",
             default=[],
             metavar="DIR",
-            help="folder of the pictures you have; a link to it is put where the rows expect them; FOLDER=DIR "
-            "where rows name several folders (repeatable)",
+            help="folder of the pictures you have; a link to it is put where the rows expect them; "
+            "FOLDER=DIR where rows name several folders (repeatable)",
         )
         one.add_argument(
             "--source",
@@ -109,7 +242,7 @@ def _parser() -> Parser:
             help="prepare what is there, though splits are missing or counts are not the published ones",
         )
 
-    for one in _benchmarks(_verb(verbs, "check", "are rows and pictures fit for a run?", CHECK)):
+    for _, one in _benchmarks(_verb(verbs, "check", "are rows and pictures fit for a run?", CHECK)):
         one.add_argument(
             "--data", default="data", metavar="DIR", help="data root, or 'demo' for the bundled data (data)"
         )
@@ -159,10 +292,31 @@ def _verb(parsers: "argparse._SubParsersAction[Parser]", name: str, summary: str
     return parsers.add_parser(name, help=summary, description=description)
 
 
-def _benchmarks(verb: Parser) -> list[Parser]:
-    """A parser per benchmark below a verb."""
+def _benchmarks(verb: Parser) -> list[tuple[str, Parser]]:
+    """A parser per benchmark below a verb, and one for all."""
+    known = all_benchmarks()
+    named = _named(verb, {name: one.summary for name, one in known.items()})
+    for name, one in named:
+        if name != ALL:
+            one.description = known[name].about
+    return named
+
+
+def _named(verb: Parser, summaries: Mapping[str, str]) -> list[tuple[str, Parser]]:
     names = verb.add_subparsers(dest="benchmark", required=True, metavar="BENCHMARK")
-    return [_verb(names, name, one.summary, one.about) for name, one in all_benchmarks().items()]
+    return [
+        (name, _verb(names, name, summary, summary))
+        for name, summary in {**summaries, ALL: "every benchmark, one after the other"}.items()
+    ]
+
+
+def _downloads_of(name: str) -> str:
+    """What `fetch` has of a benchmark, for its help page."""
+    rows = downloads.files_of(name, train=True)
+    pages = {page.url: kind for kind, page in downloads.pages_of(name)}
+    lines = [f"  {row.url}{'  (--few-shot)' * row.train}" for row in rows if row.url]
+    lines += [f"  by hand, it tells how: {url} ({kind})" for url, kind in pages.items()]
+    return "\n".join(["files:", *lines]) if lines else ""
 
 
 if __name__ == "__main__":
