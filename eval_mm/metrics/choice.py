@@ -13,6 +13,7 @@ a full stop, a bracket or a colon, after "Answer:"), and a capital "A" or "I" fo
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class ReadChoice:
 def read_choice(text: str, options: Sequence[str]) -> ReadChoice | None:
     """The option the answer chooses; None where it chooses none, or two."""
     plain = _EMPHASIS.sub(r"\1", text).strip()
+    plain = re.sub(r" ?\n\s*", "\n", re.sub(r"[^\S\n]+", " ", plain))  # long runs are slow
     for name, find in _RULES:
         found = find(plain, options)
         if found:
@@ -79,6 +81,9 @@ _DOUBT = re.compile(
     r"(?i:\b(?:not|never|cannot|wrong|incorrect|false|no|nor|neither|none|except|unlike|rather|instead|if|unless)"
     r"\b|n['’]t\b)"
 )
+_SENTENCE = 300
+"""Characters before "the answer is" in which a denial is looked for."""
+
 _SENTENCE_END = re.compile(r"[.!?\n]")
 
 
@@ -150,7 +155,7 @@ def _answer(text: str, options: Sequence[str]) -> set[int]:
         return _existing(match.groups(), options)
     found: set[int] = set()
     for match in _ANSWER.finditer(text):
-        sentence = _SENTENCE_END.split(text[: match.start()])[-1]
+        sentence = _SENTENCE_END.split(text[max(0, match.start() - _SENTENCE) : match.start()])[-1]
         if not _DENIED.search(sentence):
             found |= _existing(_letters(match), options)
     return found
@@ -199,7 +204,7 @@ def _occurring(text: str, options: Sequence[str]) -> tuple[set[int], str]:
 def _letters(match: re.Match[str]) -> list[str]:
     """The letters of the matched list "A or (B)", each seen with what follows it in the whole text."""
     start, end = match.span("list")
-    each = (one for one in _EACH.finditer(match.string, start) if one.start() < end)
+    each = takewhile(lambda one: one.start() < end, _EACH.finditer(match.string, start))
     return [letter for one in each for letter in one.groups() if letter]
 
 
