@@ -1,11 +1,13 @@
 """ANLS, average normalised Levenshtein similarity: how near an answer is to the nearest reference.
 
-Paper: https://arxiv.org/abs/1907.00490 (DocVQA: https://arxiv.org/abs/2007.00398). Scorer followed: that of the
-Robust Reading Competition (https://rrc.cvc.uab.es/?ch=17), also shipped with Qwen-VL
-(https://github.com/QwenLM/Qwen-VL, eval_mm/infographicsvqa_eval.py). Case and runs of white space do not count
-for the distance, but the length it is divided by is that of the longer text as it was written: spaces at the
-ends and between words count, and upper-casing makes "ß" two characters. `strict` divides by the length of
-the texts that were compared instead, as the paper has it; it is never the published number. No deviations.
+Paper: https://arxiv.org/abs/1907.00490 (DocVQA: https://arxiv.org/abs/2007.00398). Scorer followed: that of
+the Robust Reading Competition (https://rrc.cvc.uab.es/?ch=17), also shipped with Qwen-VL
+(https://github.com/QwenLM/Qwen-VL, eval_mm/infographicsvqa_eval.py). Case and runs of white space do not
+count for the distance, but the length it is divided by is that of the longer text as it was written: spaces
+at the ends and between words count, and upper-casing makes "ß" two characters. `strict` divides by the
+length of the texts that were compared instead; it is never the published number. No deviations.
+
+A prediction equal to a reference earns 1, whatever the text.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,8 @@
 """Exact match ignoring case, as the Qwen-VL scripts measure OCR-VQA, AI2D and, after its clean-up, GQA.
 
-Scorer followed: https://github.com/QwenLM/Qwen-VL, eval_mm/evaluate_vqa.py. White space at both ends of both
-sides is ignored, inside it counts. Case is `str.lower`, so "STRASSE" is not "straße". No deviations.
+Scorer followed: https://github.com/QwenLM/Qwen-VL, eval_mm/evaluate_vqa.py. White space at the ends is
+ignored on both sides, inside it counts. Case is `str.lower`, so "STRASSE" is not "straße". No deviations. A
+prediction equal to a reference earns 1, whatever the text.
 """
 
 from collections.abc import Sequence

@@ -2,17 +2,18 @@
 
 Paper: https://arxiv.org/abs/1902.09506. Two published variants:
 
-- `qwen-vl`: https://github.com/QwenLM/Qwen-VL, eval_mm/evaluate_vqa.py. Sentences are cut down to what is taken
-  for the answer, then exact match ignoring case. The rules cut inside words too ("pizza and salad" becomes "and
-  salad", because of "a "): the published number is made this way.
-- `official`: the benchmark's scorer compares as is; the answers behind published figures had their full stops at
-  the end removed and were lower-cased (https://github.com/haotian-liu/LLaVA,
-  scripts/convert_gqa_for_eval.py). The reference is untouched.
+- `qwen-vl`: https://github.com/QwenLM/Qwen-VL, eval_mm/evaluate_vqa.py. Sentences are cut down to what is
+  taken for the answer, then exact match ignoring case. The rules cut inside words too ("pizza and salad"
+  becomes "and salad", because of "a "): the published number is made this way.
+- `official`: the benchmark's scorer compares as is; the answers behind published figures were lower-cased and
+  lost their full stops at the end (https://github.com/haotian-liu/LLaVA, scripts/convert_gqa_for_eval.py).
+  The reference is untouched.
 
-Texts that do not earn full marks against a reference equal to them, as published:
-- `qwen-vl`: every text the clean-up shortens, for the reference is not cleaned up: one with ".", ",", "!" or
-  " of", or with "is ", "are ", "a ", "an " or "the ", be it inside a word ("area rug", "this one", "clothe rack");
-- `official`: a text with a capital or a full stop at its end, for the reference keeps them.
+Texts that do not earn full marks against a reference equal to them, as published, because the reference is
+not cleaned up:
+- `qwen-vl`: every text with ".", ",", "!", "is ", "are ", "a ", "an ", "the " or " of", be it inside a word
+  ("area rug", "a dog", "this one", "ice cream, cake"), white space at the ends aside;
+- `official`: a text with a capital or with a full stop at its end.
 No deviations.
 """
 

@@ -1,21 +1,22 @@
 """Relaxed accuracy: numbers may be off by 5 %, texts must be equal ignoring case.
 
-Paper: https://arxiv.org/abs/2203.10244 (ChartQA), after https://arxiv.org/abs/1909.00997. Two published variants:
+Paper: https://arxiv.org/abs/2203.10244 (ChartQA), after https://arxiv.org/abs/1909.00997. Two published
+variants:
 
-- `qwen-vl`: https://github.com/QwenLM/Qwen-VL, eval_mm/evaluate_vqa.py. Its call swaps the two sides: the error
-  is measured against the answer, and an answer of zero is compared as text.
+- `qwen-vl`: https://github.com/QwenLM/Qwen-VL, eval_mm/evaluate_vqa.py. Its call swaps the two sides: the
+  error is measured against the answer, and an answer of zero is compared as text.
 - `official`: the error is measured against the reference, and a reference of zero is compared as text
   (https://github.com/google-research/pix2struct, pix2struct/metrics.py).
 
-The prediction is stripped, the references are not. A number is whatever Python's `float` reads once the percent
-signs at its end are gone (any sign at the end divides by 100, once): "12.5 %", " 7", "1e3", "1_000" and digits of
-other scripts are numbers, "1,000" and "$5" are texts.
+The prediction is stripped, the references are not. A number is whatever Python's `float` reads once the
+percent signs at its end are gone (they divide by 100 once, however many): "12.5 %", " 7", "1e3", "1_000"
+and digits of other scripts are numbers; "1,000", "$5" and "5% " are texts.
 
 Texts that do not earn full marks against a reference equal to them, in both variants, as published:
-- those that read as infinity or not-a-number ("inf", "-Infinity", "nan", "1e999", "inf%"): their difference is
-  not a number;
-- those with white space at an end that do not read as a number other than zero (" yes", "0 "): only the
-  prediction is stripped. In `official` " 0" cannot be reached either.
+- those that read as infinity or as not a number ("inf", "-Infinity", "nan", "1e999", "inf%"): their
+  difference is not a number;
+- those with white space at an end, unless they read as a number other than zero (" yes", "5% ", "0 "): only
+  the prediction is stripped.
 No deviations.
 """
 

@@ -11,10 +11,14 @@ min(1, matches among the others / 3); the mean over the references is the accura
   (https://github.com/facebookresearch/mmf, mmf/utils/m4c_evaluators.py). Both sides always.
 
 Faults of the published code that are kept because they make the number: at most 32 full stops of a text are
-removed (a flag is passed as the count), a digit before a full stop does not protect it, and contractions with a
-capital never match. Deviations: references are left out by position (`qwen-vl`, `official`: by equality of the
-whole record, which differs on VizWiz, whose records have no number), and the mean is taken in whole numbers, so
-the order of the references cannot move its last digit.
+removed (a flag is passed as the count), a digit before a full stop does not protect it, and contractions with
+a capital never match. Deviations: references are left out by position (`qwen-vl`, `official`: by equality of
+the whole record, which differs on VizWiz, whose records have no number), and the mean is taken in whole
+numbers, so the order of the references cannot move its last digit.
+
+A prediction equal to ten equal references earns 1 in `official` and `textvqa`, whatever the text. In
+`qwen-vl` it does only if processing leaves it as it is ("dont", "A dog", "two" and "10,000" do not): only
+the prediction is processed then.
 """
 
 import re
@@ -103,10 +107,10 @@ def reference_steps(answers: Sequence[str], variant: Variant) -> Steps:
 def vqa_accuracy(prediction: str, answers: Sequence[str], variant: Variant) -> float:
     """The accuracy of one answer, 0 to 1.
 
-    With n references, m of which match: m * min(1, (m - 1) / 3) + (n - m) * min(1, m / 3), over n. Of ten, 1
-    match is worth 0.3, 2 are 0.6, 3 are 0.9, 4 and more are 1. The published rule makes no exception for another
-    n, and neither do we: full marks take four matches, so fewer than four references never give them (an answer
-    equal to 1, 2 or 3 of as many: 0, 1/3, 2/3). At least one reference is needed.
+    With n references, m of which match: m * min(1, (m - 1) / 3) + (n - m) * min(1, m / 3), over n. Of ten,
+    1 match is worth 0.3, 2 are 0.6, 3 are 0.9, 4 and more are 1. The published rule makes no exception for
+    another n, and neither do we: full marks take four matches, so fewer than four references never give them
+    (an answer equal to 1, 2 or 3 of as many: 0, 1/3, 2/3). At least one reference is needed.
     """
     for_prediction, for_references = _normals(answers, variant)
     if len(prediction) <= _LONGEST_REMEMBERED:
