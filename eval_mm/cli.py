@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from eval_mm import options as command_line
 from eval_mm import tasks
@@ -15,7 +16,7 @@ from eval_mm.console import SAMPLE_ERRORS, Parser, align, count, guarded
 from eval_mm.data import Selection, find_root
 from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
-from eval_mm.report.table import results_table
+from eval_mm.report.table import breakdown_table, results_table
 from eval_mm.rescore import score
 from eval_mm.run import run
 from eval_mm.schema import Result
@@ -60,6 +61,8 @@ def _run(arguments: argparse.Namespace) -> int:
     results = [outcome.result for outcome in report.outcomes]
     _print_banner(report.model.demo, report.root.demo)
     print(results_table(results, [outcome.seconds for outcome in report.outcomes]))
+    if arguments.breakdowns:
+        print(breakdown_table(results))
     for outcome in report.outcomes:
         if outcome.num_reused:
             print(f"{outcome.result.task}: {outcome.num_reused:,} stored answers reused")
@@ -71,6 +74,7 @@ def _run(arguments: argparse.Namespace) -> int:
         if outcome.result.num_errors > len(outcome.first_errors):
             more = outcome.result.num_errors - len(outcome.first_errors)
             print(f"error in a sample: {outcome.result.task} and {more:,} more", file=sys.stderr)
+    _print_submissions(results, report.folder)
     print(f"answers, scores and results: {report.folder}")
     return _finish(results)
 
@@ -93,7 +97,10 @@ def _score(arguments: argparse.Namespace) -> int:
     )
     results = [result for folder in arguments.runs or [None] for result in score(folder, **options)]
     print(results_table(results, [None] * len(results)))
+    if arguments.breakdowns:
+        print(breakdown_table(results))
     for folder in arguments.runs or ([arguments.out] if arguments.out else []):
+        _print_submissions(results, folder)
         print(f"scores and results: {folder}")
     return _finish(results)
 
@@ -125,6 +132,16 @@ def _finish(results: Sequence[Result]) -> int:
                 file=sys.stderr,
             )
     return SAMPLE_ERRORS if num_errors else 0
+
+
+def _print_submissions(results: Sequence[Result], folder: str | os.PathLike[str]) -> None:
+    """Where the files for evaluation servers are, and which of them are not whole."""
+    for result in results:
+        submission = tasks.all_tasks()[result.task].submission if result.task in tasks.all_tasks() else None
+        if submission is not None:
+            whole = result.complete or result.num_samples == result.num_published
+            part = "" if whole else f" (not the whole split: {result.num_samples:,} answers)"
+            print(f"for the server of {result.task}: {Path(folder, result.task, submission.file_name)}{part}")
 
 
 def _list(arguments: argparse.Namespace) -> int:

@@ -47,8 +47,7 @@ def explain(
     answer = stored.predictions.get(sample_id)
     lines = [f"task {stored.task.name}, sample {sample.id}, model {stored.asked.model.name}", ""]
     lines += _block("prompt as sent", [_shown(request.prompt)])
-    for path in images_of(request.prompt):
-        lines += _block("picture", [_picture(path)])
+    lines += _block("pictures", map(_picture, images_of(request.prompt)))
     if request.choices:
         lines += _block("options that were ranked", map(repr, request.choices))
     if answer is None:
@@ -106,19 +105,18 @@ def _verdict(verdict: Verdict, sample: Sample, answer: Prediction) -> list[str]:
     texts = sample.target if isinstance(sample.target, tuple) else ()
     for text in dict.fromkeys(text for text in texts if isinstance(text, str)):
         lines += _steps("reference", steps.references, text)
-    return _block(f"under protocol {verdict.protocol.name}", lines)
+    return _block(f"by the scorer of protocol {verdict.protocol.name}", lines)
 
 
 def _steps(what: str, steps: Steps, text: str) -> list[str]:
-    """Every step that changed the text, and the text after it."""
+    """Every step by name, and the text after it."""
     if not steps:
         return []
     lines, before = [f"{what} {text!r}"], text
     for name, after in trace(steps, text):
-        if after != before:
-            lines.append(f"  {name}: {after!r}")
+        lines.append(f"  {name}: {'unchanged' if after == before else repr(after)}")
         before = after
-    return lines if len(lines) > 1 else [f"{what} {text!r}: no step of {len(steps)} changes it"]
+    return lines
 
 
 def _references(sample: Sample) -> list[str]:

@@ -65,14 +65,17 @@ def load_examples(task: Task, protocol: Protocol, root: DataRoot, few_shot: FewS
             f"task {task.name} has no few-shot form under protocol {protocol.name}"
             + ("; --protocol qwen-vl has one" if protocol.example else "")
         )
-    train = replace(task, path=train_path(task), name=f"{task.name} (few-shot examples)", num_samples=None)
-    found = load(train, root)
-    if len(found.samples) < few_shot.shots:
+    path = root.path / train_path(task)
+    if not path.is_file():
         raise UserError(
-            f"{root.path / train.path}: {len(found.samples)} rows, too few for --few-shot {few_shot.shots}"
+            f"{path}: no such file; few-shot examples of task {task.name} are drawn from there, prepare it "
+            f"(python -m data_scripts prepare --help)"
         )
+    found = load(replace(task, path=train_path(task)), root)
+    if len(found.samples) < few_shot.shots:
+        raise UserError(f"{path}: {len(found.samples)} rows, too few for --few-shot {few_shot.shots}")
     if found.samples[0].target is None:
-        raise DataError(root.path / train.path, "few-shot examples need answers", found.lines[0])
+        raise DataError(path, "few-shot examples need answers", found.lines[0])
     return Examples(found.samples, few_shot, found.sha256)
 
 

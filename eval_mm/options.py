@@ -162,6 +162,7 @@ def _add_own(parser: Parser) -> None:
         metavar="NAMES",
         help="further metrics: bleu, rouge_l, meteor, spice for captions, anls_strict for documents",
     )
+    add("--breakdowns", action="store_true", help="show the parts of every number too")
     add("--metric", metavar="M", help=f"what judges --task file:PATH: {', '.join(METRICS)}")
     add("--references", type=_filled, metavar="FILE", help="the captions of --task caption, in COCO's form")
 

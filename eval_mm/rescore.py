@@ -198,10 +198,15 @@ def _score_run(
     for task in composite:
         done[task.name] = combine(task, [done[part.name] for part in task.members])
     results = []
-    for scored in done.values():
+    for scored in (done[name] for name in _in_order(chosen)):
         results.append(scored.result(on_request))
         folder.write_result(results[-1], scored.judged.rows(), scored.submission())
     return results
+
+
+def _in_order(chosen: Sequence[Task]) -> list[str]:
+    """The names of the tasks, members before the task they make up, each once."""
+    return list(dict.fromkeys(part.name for task in chosen for part in (*task.members, task)))
 
 
 def _same(path: Path, found: str, recorded: str | None) -> None:

@@ -170,7 +170,8 @@ def run(
             )
         record["finished"] = now()
         folder.write_manifest()
-    return Report(tuple(outcomes.values()), folder.path, datasets[0].root, backend.info, tuple(notices))
+    ordered = {part.name: outcomes[part.name] for task in named for part in (*task.members, task)}
+    return Report(tuple(ordered.values()), folder.path, datasets[0].root, backend.info, tuple(notices))
 
 
 @dataclass(frozen=True, slots=True)

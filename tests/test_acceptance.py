@@ -26,8 +26,8 @@ def test_real_rows_with_one_picture(
     arguments = ["prepare", "refcoco", "--raw", str(real_refcoco), "--out", str(source)]
     assert data_scripts([*arguments, "--images", str(pictures)]) == 0
     counts = {}
-    for name in tasks.families()["grounding"]:
-        counts[name] = len((source / tasks.get(name).path).read_text(encoding="utf-8").splitlines())
+    for task in tasks.resolve(["refcoco,refcoco+,refcocog"]):
+        counts[task.name] = len((source / task.path).read_text(encoding="utf-8").splitlines())
     assert counts == {name: tasks.get(name).num_samples for name in counts}
     rows = [json.loads(line) for line in (source / "refcoco/refcoco_testA.jsonl").open(encoding="utf-8")][:40]
     shown = Path(rows[0]["image"]).name

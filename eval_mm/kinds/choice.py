@@ -1,7 +1,6 @@
 """Questions with lettered options.
 
-Row: {"id", "image" (or "images"), "question", "choices": [..], "answer": index, "category"}, `answer` absent
-where it is not public; optional "hint".
+Row: {"id", "image", "question", "choices": [..], "answer": index}; optional "category".
 """
 
 import string
@@ -26,7 +25,7 @@ def to_sample(row: Row) -> Sample:
         images=(row.image("image"),),
         question=row.text("question"),
         choices=choices,
-        target=row.index("answer", len(choices)) if "answer" in row.fields else None,
+        target=row.index("answer", len(choices)),
         metadata={} if category is None else {"category": category},
     )
 

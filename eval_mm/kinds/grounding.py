@@ -4,6 +4,8 @@ Row: {"id", "image", "expression", "box": [x1, y1, x2, y2] in pixels, "width", "
 it is not public. Scorer: Qwen-VL's eval_mm/evaluate_grounding.py; deviations in eval_mm/metrics/box.py.
 """
 
+from dataclasses import replace
+
 from eval_mm.data import Row
 from eval_mm.kinds.scoring import each
 from eval_mm.metrics import box
@@ -14,6 +16,11 @@ THRESHOLD = 0.5
 
 def to_sample(row: Row) -> Sample:
     """A grounding row as a sample; the target is the box in pixels."""
+    return replace(to_open_sample(row), target=box.Box(*row.box("box")))
+
+
+def to_open_sample(row: Row) -> Sample:
+    """A row of a split whose boxes need not be public."""
     return Sample(
         id=row.identifier("id"),
         images=(row.image("image"),),

@@ -1,10 +1,10 @@
-"""Results as a plain text table, for the terminal."""
+"""Results as plain text tables, for the terminal."""
 
 from collections.abc import Sequence
 
 from eval_mm.console import align
 from eval_mm.report.published import REFERENCE_MODEL, reference_figures
-from eval_mm.schema import Result
+from eval_mm.schema import Metric, Result
 
 HEADER = (
     "model",
@@ -23,28 +23,50 @@ LEFT = {0, 1, 2, 10}
 
 
 def results_table(results: Sequence[Result], seconds: Sequence[float | None]) -> str:
-    """One line per result: headline metric, error bar, counts, and the published figure of the split."""
-    rows = [HEADER] + [_row(result, time) for result, time in zip(results, seconds, strict=True)]
+    """One line per result: headline metric, error bar, counts, and the published figure of the split.
+
+    Metrics made on request follow on lines of their own.
+    """
+    rows: list[tuple[str, ...]] = [HEADER]
+    for result, time in zip(results, seconds, strict=True):
+        whole = [name for name in result.metrics if "/" not in name]
+        rows.append(_row(result, whole[0] if whole else None, time))
+        rows += [("", "", name, *_cells(result.metrics[name]), *[""] * 6) for name in whole[1:]]
     return align(rows, LEFT)
 
 
-def _row(result: Result, seconds: float | None) -> tuple[str, ...]:
-    name, metric = next(iter(result.metrics.items()), ("not public", None))
+def breakdown_table(results: Sequence[Result]) -> str:
+    """The parts of every metric that has some: one line per task and part."""
+    rows = [("task", "part", "value", "± stderr")]
+    for result in results:
+        for name, metric in result.metrics.items():
+            if "/" in name:
+                rows.append((result.task, name, *_cells(metric)))
+    return align(rows, {0, 1}) if len(rows) > 1 else "no breakdowns"
+
+
+def _row(result: Result, name: str | None, time: float | None) -> tuple[str, ...]:
     few_shot = result.config.get("few_shot")
-    published = None if few_shot else reference_figures().get((result.task, name))
+    published = reference_figures().get((result.task, name or "")) if not few_shot else None
     return (
         result.model,
         result.task,
-        name,
-        "-" if metric is None else f"{metric.value:.2f}",
-        "" if metric is None or metric.stderr is None else f"{metric.stderr:.2f}",
+        name or "not public",
+        *_cells(result.metrics.get(name or "")),
         f"{result.num_samples:,}",
         f"{result.num_unparsed:,}",
         f"{result.num_errors:,}",
-        "" if seconds is None else f"{seconds:.1f}",
+        "" if time is None else f"{time:.1f}",
         "" if published is None else f"{published:.2f}",
         _note(result),
     )
+
+
+def _cells(metric: Metric | None) -> tuple[str, str]:
+    """Value and standard error."""
+    if metric is None:
+        return "-", ""
+    return f"{metric.value:.2f}", "" if metric.stderr is None else f"{metric.stderr:.2f}"
 
 
 def _note(result: Result) -> str:

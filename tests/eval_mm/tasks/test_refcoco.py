@@ -10,7 +10,7 @@ import eval_mm
 from eval_mm import tasks
 from eval_mm.data import find_root, load
 from eval_mm.prompt import to_request
-from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Request
+from eval_mm.schema import Context, Image, Mark, ModelInfo, Prediction, Request
 from tests.eval_mm.support import write_data
 
 GOLDENS = json.loads((Path(__file__).parents[2] / "goldens" / "boxes.json").read_text(encoding="utf-8"))
@@ -33,7 +33,9 @@ def verdict(
 ) -> tuple[float | None, str]:
     """The score of one answer to one row, and how it was explained."""
     sample = load(TASK, find_root(write_data(tmp_path, [row(0, **fields)]))).samples[0]
-    score = tasks.get_protocol(TASK, protocol).score(sample, Prediction("0", answer), ModelInfo("m"))
+    (score,) = tasks.get_protocol(TASK, protocol).score(
+        [sample], [Prediction("0", answer)], Context(ModelInfo("m"))
+    )
     return score.value, score.explanation
 
 
@@ -115,7 +117,7 @@ def test_only_instruct_reads_other_forms(tmp_path: Path) -> None:
 
 def test_all_eight_splits() -> None:
     """Names, counts and families of the published splits."""
-    assert {name: tasks.get(name).num_samples for name in tasks.families()["grounding"]} == {
+    assert {task.name: task.num_samples for task in tasks.resolve(["refcoco,refcoco+,refcocog"])} == {
         "refcoco_val": 10_834,
         "refcoco_testA": 5_657,
         "refcoco_testB": 5_095,
