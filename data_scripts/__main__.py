@@ -70,14 +70,13 @@ examples:
   python -m data_scripts check all --data demo --allow-partial"""
 
 DEMO = """\
-Draws the small demo benchmark that comes with the package: coloured shapes, and expressions that refer
-to exactly one of them, as eight splits laid out like RefCOCO, RefCOCO+ and RefCOCOg. The same seed gives
-the same data."""
+Draws the demo data that come with the package: every benchmark in miniature, on scenes of coloured shapes,
+bar charts, pages, book covers, posters, diagrams and cards. The same seed gives the same data."""
 
 DEMO_TRAINING = """\
-Draws scenes that no evaluation uses, and writes questions with their answers as a conversations.json in
+Draws pictures that no evaluation uses, and writes questions with their answers as a conversations.json in
 Qwen-VL's fine-tuning form: boxes of expressions, short questions, captions, lettered choices, printed
-numbers and words. The same seed gives the same data, whatever the number of workers."""
+words and numbers, bars. The same seed gives the same data, whatever the number of workers."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -211,6 +211,19 @@ def test_a_lesson_asks_only_its_kinds(tmp_path: Path, capsys: Capture) -> None:
     assert {row["id"].rpartition("-")[2] for row in rows} == {"number"}
 
 
+def test_a_lesson_shows_only_what_was_asked_for(tmp_path: Path, capsys: Capture) -> None:
+    """Guards a lesson in reading, mostly of scenes otherwise; unknown names are refused."""
+    assert make(capsys, tmp_path / "a", shows="chart,page")[0] == 0
+    rows = json.loads((tmp_path / "a/conversations.json").read_text(encoding="utf-8"))
+    kinds = {row["id"].rpartition("-")[2] for row in rows}
+    assert {"value", "tallest", "heading", "lines"} <= kinds
+    assert not kinds & {"grounding", "colour", "number", "title"}
+    code, error = make(capsys, tmp_path / "b", shows="chart,map")
+    assert code == 2
+    assert "--shows chart,map: expected some of scene, card, chart" in error
+    assert not (tmp_path / "b").exists()
+
+
 def test_a_lesson_without_questions_is_refused(tmp_path: Path, capsys: Capture) -> None:
     """An empty list would be found by the training only."""
     without = next(
