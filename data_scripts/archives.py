@@ -290,8 +290,9 @@ def _tar(archive: Path, file: IO[bytes]) -> Iterator[_Member]:
         while file.read(CHUNK):  # to its check sum: a tar file ends before the stream that holds it
             pass
     else:
+        size = file.seek(0, os.SEEK_END)
         file.seek(-512, os.SEEK_END)
-        if file.read(512).strip(b"\0"):
+        if size % 512 or file.read(512).strip(b"\0"):
             raise EOFError("the end mark is missing")
 
 
