@@ -1,4 +1,4 @@
-"""VQA accuracy: how many of the people asked gave the predicted answer, three being enough.
+"""VQA accuracy: whether the people asked gave the predicted answer too, three of the others being enough.
 
 Paper: https://arxiv.org/abs/1505.00468. Every reference is left out in turn; the prediction earns
 min(1, matches among the others / 3); the mean over the references is the accuracy. Three published variants:
