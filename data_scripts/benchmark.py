@@ -10,7 +10,7 @@
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -38,12 +38,15 @@ class Shape:
     """Where in a file the rows lie, and what the first one must have.
 
     `at` is the key of the list; "" for a list or JSONL; EACH for an object of rows by id, which each row gets
-    as field `id_field`. `lacks` are fields of files that look alike and are none: predictions.
+    as field `id_field`. `any_of` are fields of which one is there, `lacks` those of files that look alike and
+    are none: predictions. `beside` are lists that the document must have besides.
     """
 
     fields: tuple[str, ...]
     at: str = ""
     lacks: tuple[str, ...] = ()
+    any_of: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
     id_field: str = "id"
 
     def fits(self, document: Document) -> str | None:
@@ -54,6 +57,8 @@ class Shape:
                 return f"expected a JSON object, got {kind(value)}"
             if self.at != EACH and not isinstance(value.get(self.at), list):
                 return f"expected a list under '{self.at}', the object has {_names(value)}"
+            if absent := [name for name in self.beside if not isinstance(value.get(name), list)]:
+                return f"expected a list under {_quoted(absent)}, the object has {_names(value)}"
             rows = list(value.values())[:1] if self.at == EACH else value[self.at]
         elif isinstance(value, list):
             rows = value
@@ -65,6 +70,8 @@ class Shape:
         if not isinstance(first, dict):
             return f"expected rows that are JSON objects, the first is {kind(first)}"
         missing = [name for name in self.fields if name not in first]
+        if self.any_of and not any(name in first for name in self.any_of):
+            missing.append(self.any_of[0])
         if missing:
             return f"the first row lacks {_quoted(missing)}; it has {_names(first)}"
         if foreign := [name for name in self.lacks if name in first]:
@@ -94,14 +101,14 @@ class Form:
     """One published form of a benchmark's rows: the shape of each of its files, and how they are read.
 
     `convert` yields canonical rows or raises DataError at the first bad one. `belong` says which of several
-    files go together. `needed` is how many of the files there must be; rows of fewer than all are partial.
+    files go together. `partial` says what rows of this form lack even so.
     """
 
     title: str
     shapes: tuple[Shape, ...]
     convert: Callable[[Sequence[Table]], Iterator[Canonical]]
     belong: Callable[[Sequence[Table]], bool] = belong_always
-    needed: int = 0
+    partial: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,8 @@ class Benchmark:
 
     `about` is its help page, `licence` one line on annotations and pictures, `home` its URL. `folders` are
     searched inside --raw. `pictures` are the folders its rows name, relative to the data root, each with
-    where one gets it. `stated_size` and `row_problem` are what `check` asks of a row besides.
+    where one gets it. `stated_size` and `row_problem` are what `check` asks of a row besides. `needs_sizes`:
+    rows get width and height from their pictures, since no file has them.
     """
 
     name: str
@@ -171,7 +179,7 @@ class Benchmark:
     pictures: Mapping[str, str]
     stated_size: Callable[[Sample], tuple[int, int] | None] = no_size
     row_problem: Callable[[Sample], str | None] = no_problem
-    training: Callable[[Row], Sample] | None = field(default=None)
+    needs_sizes: bool = False
 
 
 def _names(fields: Mapping[str, Any]) -> str:

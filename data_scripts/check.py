@@ -3,8 +3,8 @@
 Rows are read by the very function an evaluation reads them with, so what passes here does not fail there.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 from data_scripts import pictures
 from data_scripts.benchmark import Benchmark
@@ -66,8 +66,8 @@ def check(benchmark: Benchmark, data: str, allow_partial: bool) -> Checked:
     With `allow_partial` missing splits are left out and counts may differ; the bundled demo data has its own
     counts, and may lack a benchmark's splits.
     """
-    tasks, stated_size, row_problem = benchmark.tasks, benchmark.stated_size, benchmark.row_problem
     root = find_root(data)
+    tasks = [*benchmark.tasks, *_training(benchmark, root)]
     datasets: dict[str, Dataset] = {}
     splits = [Split(task, published=None if root.demo else task.num_samples) for task in tasks]
     for split in splits:
@@ -96,8 +96,17 @@ def check(benchmark: Benchmark, data: str, allow_partial: bool) -> Checked:
         found = datasets.get(split.task.name)
         if found is not None:
             numbered = list(zip(found.lines, found.samples, strict=True))
-            _judge(split, root, numbered, opened, stated_size, row_problem)
+            _judge(split, root, numbered, opened, benchmark)
     return Checked(splits)
+
+
+def _training(benchmark: Benchmark, root: DataRoot) -> list[Task]:
+    """The training rows that are there, as a task: few-shot examples are read like questions."""
+    return [
+        replace(benchmark.tasks[0], name=split.name, path=split.path, num_samples=None)
+        for split in benchmark.splits
+        if split.optional and (root.path / split.path).exists()
+    ]
 
 
 def _judge(
@@ -105,17 +114,16 @@ def _judge(
     root: DataRoot,
     numbered: Sequence[tuple[int, Sample]],
     opened: dict[str, pictures.Picture],
-    stated_size: Callable[[Sample], tuple[int, int] | None],
-    row_problem: Callable[[Sample], str | None],
+    benchmark: Benchmark,
 ) -> None:
     """Sorts the problems of one split's rows and pictures; a picture is named at its first row only."""
     path = root.path / split.task.path
     seen: set[tuple[str, tuple[int, int] | None]] = set()
     for line, sample in numbered:
-        problem = row_problem(sample)
+        problem = benchmark.row_problem(sample)
         if problem:
             split.bad_rows.append(f"{path}:{line}: {problem}")
-        stated = stated_size(sample)
+        stated = benchmark.stated_size(sample)
         for image in sample.images:
             if (image.path, stated) in seen:
                 continue

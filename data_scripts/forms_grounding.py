@@ -31,3 +31,49 @@ def expressions(title: str, pictures: str, *, image: str, expression: str) -> Fo
             }
 
     return Form(title, (Shape((image, expression)),), convert)
+
+
+def grit(folder: str) -> Form:
+    """GRIT's refexp.json: a query per picture; the boxes are kept by its server.
+
+    Pictures of COCO are those that other benchmarks use, under coco/; the others are below `folder`. The rows
+    have no width and height: they are read from the pictures.
+    """
+
+    def convert(tables: Sequence[Table]) -> Iterator[Canonical]:
+        seen: dict[str, Row] = {}
+        for row in tables[0].rows:
+            path = row.image("image_id").path
+            yield {
+                "id": source.claim(seen, row, "example_id", source.identifier(row, "example_id")),
+                "image": path if path.startswith("coco/") else f"{folder}/{path}",
+                "expression": row.text("task_query"),
+            }
+
+    return Form("GRIT samples", (Shape(("example_id", "image_id", "task_query")),), convert)
+
+
+def grit_examples(folder: str) -> Form:
+    """The example file of GRIT's repository, its referring expressions with their boxes."""
+
+    def convert(tables: Sequence[Table]) -> Iterator[Canonical]:
+        for index, row in enumerate(tables[0].rows):
+            parts = []
+            for name in ("input", "gt"):
+                part = row.fields[name]
+                if not isinstance(part, dict):
+                    raise row.error(name, f"expected an object, got {source.kind(part)}")
+                parts.append(source.Item(part, row.path, f"{source.where(row).removeprefix('in ')}.{name}"))
+            asked, truth = parts
+            boxes = truth.fields.get("bboxes")
+            if not isinstance(boxes, list) or len(boxes) != 1:
+                raise truth.error("bboxes", f"expected a list of one box, got {source.kind(boxes)}")
+            yield {
+                "id": str(index),
+                "image": f"{folder}/{source.file_name(asked, 'image_path')}",
+                "expression": asked.text("task_query"),
+                "box": list(source.Item({"bboxes": boxes[0]}, row.path, truth.place).box("bboxes")),
+            }
+
+    shape = Shape(("input", "gt", "src"), "refexp")
+    return Form("GRIT examples", (shape,), convert, partial="it has the examples of GRIT's repository only")

@@ -50,8 +50,8 @@ def plan_links(out: Path, folders: Sequence[str], images: Sequence[str | Path]) 
             pairs = {folder: path for folder in folders if (path := _inside(Path(option), folder))}
             if not pairs:
                 raise UserError(
-                    f"--images {option}: expected FOLDER=DIR with one of {', '.join(folders)}, or a folder that "
-                    f"holds them"
+                    f"--images {option}: expected FOLDER=DIR with one of {', '.join(folders)}, or a folder "
+                    f"that holds them"
                 )
         links |= {folder: plan_link(out / folder, path) for folder, path in pairs.items()}
     return list(links.values())
@@ -89,6 +89,21 @@ def plan_link(at: Path, images: Path) -> Link:
     return Link(at, to, kept=False, note=f"{at} now points to {to}")
 
 
+class Places(NamedTuple):
+    """Where pictures lie, links that are not made yet included."""
+
+    out: Path
+    links: Sequence[Link]
+
+    def path(self, image: str) -> Path:
+        """The file of a picture, named relative to the data root."""
+        for link in self.links:
+            folder = link.at.relative_to(self.out).as_posix()
+            if not link.kept and image.startswith(f"{folder}/"):
+                return link.to / image.removeprefix(f"{folder}/")
+        return self.out / image
+
+
 def names_in(folder: Path) -> set[str]:
     """The names of the files of a folder; empty where there is no such folder."""
     if not folder.is_dir():
@@ -123,12 +138,18 @@ def open_all(root: Path, paths: Iterable[str]) -> dict[str, Picture]:
             raise
 
 
-def _open(path: Path) -> Picture:
+def size_of(path: Path) -> Picture:
+    """The stored size of a picture from its header, the rest not decoded."""
+    return _open(path, whole=False)
+
+
+def _open(path: Path, whole: bool = True) -> Picture:
     from PIL import Image
 
     try:
         with Image.open(path) as image:
-            image.load()
+            if whole:
+                image.load()
             return Picture(image.size)
     except FileNotFoundError:
         return Picture(None, "missing", missing=True)

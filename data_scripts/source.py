@@ -7,6 +7,7 @@ value after the first.
 
 import gzip
 import json
+import re
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -43,7 +44,7 @@ class Item(Row):
 
 
 class Document(NamedTuple):
-    """A file as read. `value` is its JSON; of JSONL a list of `Row`, of plain text a list of lines."""
+    """A file as read. `value` is its JSON; of JSONL and of lines of text a list of `Row`."""
 
     path: Path
     value: Any
@@ -64,7 +65,10 @@ def read(path: Path) -> Document:
     content = _unpacked(path)
     name = plain_name(path.name)
     if name.endswith((".txt", ".csv", ".en")):
-        return Document(path, _text(path, content).splitlines())
+        lines = _text(path, content).split("\n")
+        return Document(
+            path, [Row({"line": line.removesuffix("\r")}, path, i) for i, line in enumerate(_ended(lines), 1)]
+        )
     if not content.strip():
         raise DataError(path, "the file has no rows")
     if name.endswith(".jsonl"):
@@ -106,6 +110,11 @@ def claim(seen: dict[str, Row], row: Row, field: str, value: str) -> str:
         raise row.error(field, f"'{value}' already stands {where(seen[value])}; ids must be unique in a file")
     seen[value] = row
     return value
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A sorting key by which 9.png stands before 10.png."""
+    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
 
 
 def where(row: Row) -> str:
@@ -153,6 +162,11 @@ def _text(path: Path, content: bytes) -> str:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(path, f"not UTF-8 text (byte {error.start + 1})") from None
+
+
+def _ended(lines: list[str]) -> list[str]:
+    """Without the nothing behind the last line end."""
+    return lines[:-1] if lines and not lines[-1] else lines
 
 
 def _document(path: Path, content: bytes) -> Any:

@@ -1,0 +1,62 @@
+"""DocVQA: questions about scanned documents.
+
+Paper: Mathew et al. 2021 (https://arxiv.org/abs/2007.00398). The id is the question's own.
+"""
+
+from data_scripts.benchmark import Benchmark, Form, Source, Split
+from data_scripts.forms import in_folder
+from data_scripts.forms_vqa import converted, listed
+from eval_mm.tasks.docvqa import TASKS
+
+VAL, TEST = TASKS
+PICTURES = "docvqa/documents"
+
+
+def _official(at: str, public: bool = True) -> Form:
+    return listed(
+        "DocVQA",
+        in_folder(PICTURES, "image"),
+        at=at,
+        id="questionId",
+        fields=("image",),
+        lacks=("answer", "predicted_answer"),
+        public=public,
+    )
+
+
+def _sources(*names: str, jsonl: tuple[str, ...], public: bool = True) -> tuple[Source, ...]:
+    """The official file, whole or only its rows, and Qwen-VL's."""
+    forms = (_official("data", public), _official("", public))
+    official = [Source(form, (names,)) for form in forms]
+    return (*official, Source(converted(PICTURES, public=public), (jsonl,)))
+
+
+BENCHMARK = Benchmark(
+    name="docvqa",
+    summary="DocVQA: questions about scanned documents, validation and test",
+    about="""\
+DocVQA (single page) validation (5,349 questions) and test (5,188, answers not public) -> <out>/docvqa/.
+
+--raw is a folder with, plain or packed, one of
+  val_v1.0_withQT.json or val_v1.0.json, test_v1.0.json, train_v1.0_withQT.json or train_v1.0.json
+      https://rrc.cvc.uab.es/?ch=17 (Task 1; log in), also in folders spdocvqa_qas, val, test, train inside it
+  val.jsonl, test.jsonl, train.jsonl   Qwen-VL's converted files; names may have a prefix (docvqa_val.jsonl)
+train is optional, for few-shot.
+
+The pictures, of the same page, belong in <out>/docvqa/documents, whatever split they are of.""",
+    licence="UCSF Industry Documents Library; for research",
+    home="https://www.docvqa.org",
+    tasks=TASKS,
+    splits=[
+        Split.of(
+            VAL, *_sources("*val_v1.0.json", "*val_v1.0_withQT.json", jsonl=("val.jsonl", "*_val.jsonl"))
+        ),
+        Split.of(TEST, *_sources("*test_v1.0.json", jsonl=("test.jsonl", "*_test.jsonl"), public=False)),
+        Split.training(
+            "docvqa",
+            *_sources("*train_v1.0.json", "*train_v1.0_withQT.json", jsonl=("train.jsonl", "*_train.jsonl")),
+        ),
+    ],
+    folders=("spdocvqa_qas", "val", "test", "train"),
+    pictures={PICTURES: "documents of Task 1, https://rrc.cvc.uab.es/?ch=17 (log in)"},
+)

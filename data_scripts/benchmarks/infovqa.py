@@ -1,0 +1,69 @@
+"""InfographicVQA: questions about infographics.
+
+Paper: Mathew et al. 2022 (https://arxiv.org/abs/2104.12756). The id is the question's own.
+"""
+
+from data_scripts.benchmark import Benchmark, Form, Source, Split
+from data_scripts.forms import in_folder
+from data_scripts.forms_vqa import converted, listed
+from eval_mm.tasks.infovqa import TASKS
+
+VAL, TEST = TASKS
+PICTURES = "infovqa/images"
+
+
+def _official(at: str, public: bool = True) -> Form:
+    return listed(
+        "InfographicVQA",
+        in_folder(PICTURES, "image_local_name"),
+        at=at,
+        id="questionId",
+        fields=("image_local_name",),
+        lacks=("answer", "predicted_answer"),
+        public=public,
+    )
+
+
+def _sources(*names: str, jsonl: tuple[str, ...], public: bool = True) -> tuple[Source, ...]:
+    """The official file, whole or only its rows, and Qwen-VL's."""
+    forms = (_official("data", public), _official("", public))
+    official = [Source(form, (names,)) for form in forms]
+    return (*official, Source(converted(PICTURES, public=public), (jsonl,)))
+
+
+BENCHMARK = Benchmark(
+    name="infovqa",
+    summary="InfographicVQA: questions about infographics, validation and test",
+    about="""\
+InfographicVQA validation (2,801 questions) and test (3,288, answers not public) -> <out>/infovqa/.
+
+--raw is a folder with, plain or packed, one of
+  infographicsVQA_val_v1.0_withQT.json, infographicsVQA_test_v1.0.json, infographicsVQA_train_v1.0.json
+      https://rrc.cvc.uab.es/?ch=17 (Task 3; log in), also in a folder infographicsvqa_qas inside it
+  val.jsonl, test.jsonl, train.jsonl   in the form of Qwen-VL's converted files; names may have a prefix
+train is optional, for few-shot.
+
+The pictures, of the same page, belong in <out>/infovqa/images.""",
+    licence="pictures from the web, each its owner's; for research",
+    home="https://www.docvqa.org",
+    tasks=TASKS,
+    splits=[
+        Split.of(
+            VAL,
+            *_sources(
+                "infographicsVQA_val_v1.0.json",
+                "infographicsVQA_val_v1.0_withQT.json",
+                jsonl=("val.jsonl", "*_val.jsonl"),
+            ),
+        ),
+        Split.of(
+            TEST,
+            *_sources("infographicsVQA_test_v1.0.json", jsonl=("test.jsonl", "*_test.jsonl"), public=False),
+        ),
+        Split.training(
+            "infovqa", *_sources("infographicsVQA_train_v1.0.json", jsonl=("train.jsonl", "*_train.jsonl"))
+        ),
+    ],
+    folders=("infographicsvqa_qas",),
+    pictures={PICTURES: "infographicsvqa_images of Task 3, https://rrc.cvc.uab.es/?ch=17 (log in)"},
+)

@@ -1,0 +1,150 @@
+"""The files a split may be prepared from: found by name, recognised by content, one of them chosen.
+
+Names say where to look, content what a file is: a file of predictions may have the name of annotations, and
+every benchmark has a val.json.
+"""
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from data_scripts import source
+from data_scripts.benchmark import Benchmark, Form, Source, Split, Table
+from eval_mm import files
+from eval_mm.console import count
+from eval_mm.errors import DataError, UserError
+
+
+class Found(NamedTuple):
+    """The rows of one split, read and checked, as the bytes of its file, and the pictures they name."""
+
+    paths: tuple[Path, ...]
+    form: Form
+    content: bytes
+    number: int
+    pictures: frozenset[str]
+
+    def __str__(self) -> str:
+        return f"{' + '.join(map(str, self.paths))} ({self.number:,} rows)"
+
+
+class Finder:
+    """Finds and reads the files of splits. The last two are kept: splits of one file follow each other."""
+
+    def __init__(self, benchmark: Benchmark, raw: Path, out: Path):
+        self.benchmark, self.raw = benchmark, raw
+        self.written = [out / split.path for split in benchmark.splits]
+        self.documents: dict[Path, source.Document] = {}
+
+    def candidates(self, split: Split, named: Sequence[Path] | None, remarks: list[str]) -> list[Found]:
+        """Every set of files that has a form of the split, read; whole ones only where there are any.
+
+        `named` are the files the user insists on. Why others were not taken is added to `remarks`.
+
+        Raises:
+            DataError: a file that cannot be read, a bad row.
+            UserError: `named` files that have no form of the split.
+        """
+        found: dict[tuple[Path, ...], Found] = {}
+        for entry in split.sources:
+            columns = self._columns(entry, named, remarks)
+            if not all(columns):
+                there = [str(path) for paths in columns for path in paths]
+                lacking = [
+                    " or ".join(names) for names, paths in zip(entry.names, columns, strict=True) if not paths
+                ]
+                if there:
+                    remarks.append(f"{there[0]} is there, but not {' and '.join(lacking)}")
+                continue
+            sets = list(itertools.product(*columns))
+            for paths in sets:
+                if paths not in found:
+                    tables = [self._table(entry.form, number, path) for number, path in enumerate(paths)]
+                    if len(sets) == 1 or entry.form.belong(tables):
+                        found[paths] = _convert(paths, entry.form, tables)
+        if named is not None and not found:
+            raise UserError(f"--source {split.name}: {'; '.join(dict.fromkeys(remarks))}")
+        return [one for one in found.values() if not one.form.partial] or list(found.values())
+
+    def _columns(self, entry: Source, named: Sequence[Path] | None, remarks: list[str]) -> list[list[Path]]:
+        """For each file of the form those that fit its shape."""
+        columns: list[list[Path]] = []
+        for number, names in enumerate(entry.names):
+            if named is None:
+                paths = self._not_written(source.find(self.raw, self.benchmark.folders, names), remarks)
+            elif len(named) == len(entry.names):
+                paths = [named[number]]
+            else:
+                paths = []
+                remarks.append(f"form '{entry.form.title}' has {len(entry.names)} files, not {len(named)}")
+            columns.append([])
+            for path in paths:
+                problem = entry.form.shapes[number].fits(self._document(path))
+                if problem is None:
+                    columns[-1].append(path)
+                else:
+                    remarks.append(f"{path} is no file of form '{entry.form.title}': {problem}")
+        return columns
+
+    def _table(self, form: Form, number: int, path: Path) -> Table:
+        return form.shapes[number].table(self._document(path))
+
+    def _document(self, path: Path) -> source.Document:
+        if path not in self.documents:
+            while len(self.documents) > 1:
+                del self.documents[next(iter(self.documents))]
+            self.documents[path] = source.read(path)
+        return self.documents[path]
+
+    def _not_written(self, paths: Sequence[Path], remarks: list[str]) -> list[Path]:
+        """Without the files that will be written: rows prepared earlier are no source."""
+        kept = []
+        for path in paths:
+            if any(to.exists() and path.samefile(to) for to in self.written):
+                remarks.append(
+                    f"{path} would be read and overwritten; move the official files to a folder of their own "
+                    f"and name it with --raw, or name another --out"
+                )
+            else:
+                kept.append(path)
+        return kept
+
+
+def choose(split: Split, found: Sequence[Found], allow_partial: bool) -> Found:
+    """The candidate with the published number of rows, and what was left aside, said on stdout.
+
+    Files that give the same rows are as good as one. With `allow_partial` the largest will do.
+
+    Raises:
+        UserError: neither decides.
+    """
+    pool = [one for one in found if one.number == split.num_samples] or list(found)
+    if len({one.content for one in pool}) > 1:
+        most = max(one.number for one in pool)
+        largest = [one for one in pool if one.number == most]
+        if not allow_partial or len(largest) > 1:
+            listed = ", ".join(map(str, found))
+            published = f"published are {count(split.num_samples)} rows; " if split.num_samples else ""
+            raise UserError(
+                f"{split.name}: several files may be meant: {listed}; {published}name one with --source "
+                f"{split.name}=FILE, or leave only that one under --raw"
+            )
+        pool = largest
+    chosen = pool[0]
+    for other in found:
+        if other is not chosen:
+            relation = "the same as" if other.content == chosen.content else "not"
+            print(f"{split.name}: {chosen} is read, {relation} {other}")
+    return chosen
+
+
+def _convert(paths: tuple[Path, ...], form: Form, tables: Sequence[Table]) -> Found:
+    lines: list[bytes] = []
+    images: set[str] = set()
+    for row in form.convert(tables):
+        lines.append(files.jsonl([row]))
+        images.add(row["image"])
+    if not lines:
+        raise DataError(paths[0], "the file has no rows of this split")
+    return Found(paths, form, b"".join(lines), len(lines), frozenset(images))
