@@ -61,9 +61,10 @@ def load_examples(task: Task, protocol: Protocol, root: DataRoot, few_shot: FewS
         DataError: a bad row, or rows without answers.
     """
     if protocol.example is None or protocol.chat:
+        able = next((other.name for other in task.protocols if other.example and not other.chat), None)
         raise UserError(
             f"task {task.name} has no few-shot form under protocol {protocol.name}"
-            + ("; --protocol qwen-vl has one" if protocol.example else "")
+            + (f"; --protocol {able} has one" if able else "")
         )
     path = root.path / train_path(task)
     if not path.is_file():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eval_mm.data import json_lines, without_repeats
+from eval_mm.data import Row, json_lines, without_repeats
 from eval_mm.errors import DataError, UserError
 from eval_mm.files import unpacked
 from eval_mm.kinds import caption, choice, grounding, short_answer
@@ -29,7 +29,7 @@ from eval_mm.kinds.short_answer import (
     VQA_TEXTVQA,
     Rule,
 )
-from eval_mm.schema import Task
+from eval_mm.schema import Sample, Task
 from eval_mm.stats import mean_metric
 
 PREFIX = "file:"
@@ -65,6 +65,7 @@ SHORT_ANSWERS = {
     "exact": ShortAnswer("accuracy", EXACT, EXACT, 100),
     "gqa": ShortAnswer("accuracy", GQA_QWEN_VL, GQA_OFFICIAL, 10),
 }
+LEAST_ANNOTATORS = 4
 METRICS = (*SHORT_ANSWERS, "cider", "box", "choice")
 
 
@@ -112,10 +113,22 @@ def _task(name: str, path: Path, metric: str) -> Task:
         name,
         str(path),
         None,
-        short_answer.to_sample,
+        _annotated if key == "vqa_accuracy" else short_answer.to_sample,
         short_answer.protocols(max_new_tokens, qwen_vl, official),
         mean_metric(key, short_answer.types_of),
     )
+
+
+def _annotated(row: Row) -> Sample:
+    """A vqa row with as many answers as VQA accuracy needs to give full marks."""
+    sample = short_answer.to_sample(row)
+    if len(sample.target) < LEAST_ANNOTATORS:
+        raise row.error(
+            "answers",
+            f"expected at least {LEAST_ANNOTATORS}, since VQA accuracy asks for three others who agree; got "
+            f"{len(sample.target)}; --metric exact compares with one",
+        )
+    return sample
 
 
 def caption_lines(raw: bytes, path: Path) -> list[tuple[int, bytes]]:
