@@ -300,6 +300,17 @@ PAGES["docvqa", "pictures"] = PAGES["docvqa", "annotations"]
 PAGES["infovqa", "pictures"] = PAGES["infovqa", "annotations"]
 
 
+UNPACKED = {
+    "ai2d/images": "ai2d/ai2d/images",
+    "ai2d/abc_images": "ai2d/ai2d/abc_images",
+    "chartqa/test/png": "chartqa/ChartQA-main/ChartQA Dataset/test/png",
+    "chartqa/train/png": "chartqa/ChartQA-main/ChartQA Dataset/train/png",
+    "docvqa/documents": "docvqa/spdocvqa_images",
+    "flickr30k/images": "flickr30k/flickr30k-images",
+    "infovqa/images": "infovqa/infographicsvqa_images",
+}
+"""A folder that rows name -> where its pictures lie below --out once unpacked, where that is another."""
+
 BESIDES = {"coco": "COCO 2014 and 2015: the pictures that several benchmarks share, and captions"}
 """What the table has besides benchmarks."""
 

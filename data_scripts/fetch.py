@@ -9,6 +9,7 @@
 
 import fcntl
 import json
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,7 +64,7 @@ def fetch(
         except UserError:
             _tell(benchmark, wanted, states, None)
             raise
-    failed: list[str] = []
+    failed: list[UserError] = []
     for row in rows:
         if states[row] == "by hand":
             continue
@@ -72,7 +73,7 @@ def fetch(
             try:
                 _settle(row, folder, retry)
             except UserError as error:
-                failed.append(str(error))
+                failed.append(error)
     if not work:
         print(
             "nothing was downloaded" + (": all is there" if rows and "by hand" not in states.values() else "")
@@ -80,9 +81,9 @@ def fetch(
     if not failed:
         _tell(benchmark, wanted, states, pictures)
     else:
-        for message in failed[:-1]:
-            print(f"error: {message}", file=sys.stderr)
-        raise UserError(failed[-1])
+        for earlier in failed[:-1]:
+            print(f"error: {earlier}", file=sys.stderr)
+        raise failed[-1]
 
 
 def state(row: File, out: Path) -> State:
@@ -213,8 +214,10 @@ def _tell(
         for number, step in enumerate(steps, 1):
             print(f"  {number}. {step}")
     if pictures is not None:
-        there = [name for name in pictures if (wanted.out / name).is_dir()]
-        images = "".join(f" --images {name}={wanted.out / name}" for name in there)
+        places = {name: wanted.out / downloads.UNPACKED.get(name, name) for name in pictures}
+        images = "".join(
+            f" --images {shlex.quote(f'{name}={path}')}" for name, path in places.items() if path.is_dir()
+        )
         print(f"\nthen: python -m data_scripts prepare {benchmark} --raw {folder} --out data{images}")
 
 

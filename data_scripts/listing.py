@@ -60,8 +60,9 @@ def look(path: Path) -> Rows:
     others: set[str] = set()
     for line in content.split(b"\n"):
         start = line.find(IMAGE) + len(IMAGE)
-        name = line[start : line.find(b'"', start)]
-        if start >= len(IMAGE) and b"\\" not in name:
+        end = line.find(b'"', start)
+        name = line[start:end]
+        if start >= len(IMAGE) and end > 0 and b"\\" not in name:
             names.add(name)
         elif line.strip():
             others.update(_names(line))
