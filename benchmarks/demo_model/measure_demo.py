@@ -1,6 +1,6 @@
 """What the demo model gets right, on drawn pictures it never saw, by kind of question.
 
-    python benchmarks/demo_model/measure_demo.py [--model FOLDER] [--pictures N] [--first-seed S]
+    python benchmarks/demo_model/measure_demo.py [--model FOLDER] [--scenes N] [--first-seed S]
 
 The pictures are of evaluation seeds, which no training uses. Grounding counts a box that overlaps the true
 one by IoU >= 0.5; a scene's caption counts if it names every shape with its colour; every other answer must
@@ -16,7 +16,7 @@ from pathlib import Path
 from torch import inference_mode
 from tqdm import tqdm
 
-from data_scripts.drawn.conversations import ASKED, Picture, asked, draw
+from data_scripts.drawn.conversations import ASKED, SHOWS, Picture, asked, draw
 from data_scripts.drawn.scenes import FIRST_TRAINING_SEED, Scene
 from data_scripts.drawn.turns import Turn
 from eval_mm.console import align
@@ -29,7 +29,8 @@ from qwen_vl.prompt import ImagePart, Special, build_prompt
 FIRST_SEED = 200_000
 """Evaluation seeds beyond the bundled demo data, and beyond those lessons were chosen by (100,000 on)."""
 
-PICTURES = 1000
+SCENES = 500
+"""Pictures of scenes; of every kind of print there are a third as many."""
 
 SHARED = ("count", "yes/no", "caption", "choice")
 """Kinds that are asked about scenes and about print."""
@@ -75,15 +76,20 @@ def ask(loaded: LoadedModel, turns: list[Turn], picture: Picture) -> list[str]:
     return answers
 
 
-def measure(loaded: LoadedModel, pictures: int, first_seed: int = FIRST_SEED) -> dict[str, list[bool]]:
-    """Verdicts by kind of question; grounding also by number of shapes."""
+def measure(loaded: LoadedModel, scenes: int, first_seed: int = FIRST_SEED) -> dict[str, list[bool]]:
+    """Verdicts by kind of question over so many scenes and a third as much print; boxes also by shapes."""
     verdicts: dict[str, list[bool]] = {kind: [] for kind in ASKED}
     for kind in SHARED:
         verdicts[f"{kind}, print"] = []
     for number in range(1, 4):
         verdicts[f"grounding, {number} shapes"] = []
-    for seed in tqdm(range(first_seed, first_seed + pictures), unit="picture"):
-        picture, turns = asked(seed)
+    pictures = [
+        (show, first_seed + number)
+        for show in SHOWS
+        for number in range(scenes if show == "scene" else scenes // 3)
+    ]
+    for show, seed in tqdm(pictures, unit="picture"):
+        picture, turns = asked(seed, shows=(show,))
         for turn, answer in zip(turns, ask(loaded, turns, picture), strict=True):
             verdict = right(turn, answer, picture)
             shared = turn.kind in SHARED and not isinstance(picture, Scene)
@@ -108,15 +114,15 @@ def main() -> None:
     """Measures and shows the table."""
     parser = argparse.ArgumentParser(description="What the demo model gets right.")
     parser.add_argument("--model", help="a checkpoint folder (default: the bundled one)")
-    parser.add_argument("--pictures", type=int, default=PICTURES, help=f"how many pictures ({PICTURES})")
+    parser.add_argument("--scenes", type=int, default=SCENES, help=f"and a third as much print ({SCENES})")
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help=f"of the pictures ({FIRST_SEED})")
     arguments = parser.parse_args()
-    pictures, first_seed = arguments.pictures, arguments.first_seed
-    assert first_seed + pictures <= FIRST_TRAINING_SEED, f"{pictures} pictures from seed {first_seed}"
+    scenes, first_seed = arguments.scenes, arguments.first_seed
+    assert first_seed + scenes <= FIRST_TRAINING_SEED, f"{scenes} scenes from seed {first_seed}"
     loaded = load(arguments.model or DEMO_FOLDER, "cpu", "float32")
-    shown = table(measure(loaded, pictures, first_seed))
+    shown = table(measure(loaded, scenes, first_seed))
     print(shown)
-    if arguments.model is None and (pictures, first_seed) == (PICTURES, FIRST_SEED):
+    if arguments.model is None and (scenes, first_seed) == (SCENES, FIRST_SEED):
         readme = Path(__file__).with_name("README.md")
         text = re.sub(
             r"```text\n.*?```", lambda _: f"```text\n{shown}\n```", readme.read_text("utf-8"), flags=re.S

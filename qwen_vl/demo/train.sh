@@ -2,7 +2,7 @@
 # Trains the bundled demo model again, from nothing: `make demo-model`. Two processes, one thread each.
 # A lesson that was interrupted goes on; finished ones are not repeated.
 set -euo pipefail
-work=${1:?a folder for pictures and lessons, about 500 MB}
+work=${1:?a folder for pictures and lessons, about 1 GB}
 bin=${2:-.venv/bin}
 export OMP_NUM_THREADS=1
 mkdir -p "$work"
@@ -22,23 +22,38 @@ lesson() { # name, start, data, options
 
 [ -e "$work/fresh/model.safetensors" ] || "$bin/python" -m qwen_vl.demo.make fresh "$work/fresh"
 
-# One shape, and where it is to the tenth of the picture: this starts attention to things at all.
-draw one --scenes 12000 --seed 2 --max-shapes 1 --coarse 100 --kinds grounding,colour,shape,position,point,caption
+# First scenes only. One shape, and where it is to the tenth of the picture: this starts attention to things at all.
+draw one --scenes 12000 --seed 2 --shows scene --max-shapes 1 --coarse 100 --kinds grounding,colour,shape,position,point,caption
 lesson one-a fresh one --learning-rate 1e-3 --batch-tokens 1500 --epochs 4 --stop-after 1200 --eval-fraction 0.01
 lesson one-b one-a one --learning-rate 1e-3 --batch-tokens 3000
 
-# Up to three shapes and every kind of question, places to the twentieth.
-draw coarse --scenes 60000 --seed 1 --coarse 50
+# Up to three shapes and every kind of question about them, places to the twentieth.
+short=colour,shape,position,yes/no,point,caption,choice
+draw coarse --scenes 60000 --seed 1 --shows scene --coarse 50 --kinds grounding,count,$short
 lesson coarse-a one-b coarse --learning-rate 1e-3 --batch-tokens 4000 --max-steps 3000 --stop-after 1100
 
 # Words only: boxes are most of the tokens, and drown what tells a star from a cross.
-draw words --scenes 60000 --seed 1 --coarse 50 --kinds shape,colour,point,caption,yes/no,choice,position
+draw words --scenes 60000 --seed 1 --shows scene --coarse 50 --kinds $short
 lesson words-a coarse-a words --learning-rate 1e-3 --batch-tokens 3000 --max-steps 1600
 lesson words-b words-a words --learning-rate 1e-3 --batch-tokens 3000 --max-steps 1500 --seed 1
 
 # Everything, places to the hundredth.
-draw all --scenes 60000 --seed 1
-lesson all-a words-b all --learning-rate 1e-3 --batch-tokens 4000 --max-steps 2400
-lesson all-b all-a all --learning-rate 8e-4 --batch-tokens 4000 --max-steps 2000 --seed 1
+draw scenes --scenes 60000 --seed 1 --shows scene --kinds grounding,count,$short
+lesson scenes-a words-b scenes --learning-rate 1e-3 --batch-tokens 4000 --max-steps 2400
+lesson scenes-b scenes-a scenes --learning-rate 8e-4 --batch-tokens 4000 --max-steps 2000 --seed 1
 
-"$bin/python" -m qwen_vl.demo.make bundle "$work/all-b"
+# Now print. Nine pictures in ten show some, and only what they say is asked: short answers, no boxes.
+read=number,word,value,tallest,heading,field,name,date,title,author,cover,beside,largest,label,part
+draw read --scenes 24000 --seed 11 --shows card,book,card,page,scene,card,chart,poster,card,diagram --kinds colour,shape,position,$read
+lesson read-a scenes-b read --learning-rate 1e-3 --batch-tokens 1500 --epochs 3 --stop-after 2300
+
+# Everything but boxes again, scenes and print as they will be measured.
+draw mixed-words --scenes 40000 --seed 12 --kinds count,$short,corners,unanswerable,bars,lines,$read
+lesson mixed-a read-a mixed-words --learning-rate 1e-3 --batch-tokens 3000 --max-steps 2600 --stop-after 1300
+
+# Everything.
+draw mixed --scenes 40000 --seed 12
+lesson mixed-b mixed-a mixed --learning-rate 1e-3 --batch-tokens 3000 --max-steps 3000
+lesson mixed-c mixed-b mixed --learning-rate 8e-4 --batch-tokens 4000 --max-steps 2000 --seed 1
+
+"$bin/python" -m qwen_vl.demo.make bundle "$work/mixed-c"
