@@ -16,17 +16,23 @@ from eval_mm.files import unpacked
 ID_KEYS = ("id", "question_id", "questionId", "image_id", "image_name", "imgname", "index", "image")
 PICTURE_KEYS = ("image_id", "image_name", "imgname", "image")
 """Keys that name a picture; where a file uses one, its ids are tried as pictures first."""
-TEXT_KEYS = ("text", "answer", "prediction", "predicted_answer", "caption", "response")
+TEXT_KEYS = ("prediction", "predicted_answer", "response", "text", "caption", "answer")
+"""Keys of the answer, the first that is there: files that keep both call the reference `answer`."""
+QUESTION_KEYS = ("question", "query")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of a file; `place` says where it stands ("line 7", "item 3")."""
+    """One answer of a file; `place` says where it stands ("line 7", "item 3").
+
+    `question` is what the file says was asked; it tells the questions about one picture apart.
+    """
 
     id: str | None
     text: str
     place: str
     names_picture: bool = False
+    question: str | None = None
 
 
 def read_answers(path: Path, id_key: str | None = None, text_key: str | None = None) -> list[Answer]:
@@ -97,7 +103,8 @@ class _Reader:
                 raise DataError(self.path, f"{place} has no '{self.id_keys[0]}': it has {', '.join(item)}")
             return Answer(None, self.text(item[text_key], place), place)
         found = self.identifier(item[id_key], place, id_key)
-        return Answer(found, self.text(item[text_key], place), place, id_key in PICTURE_KEYS)
+        asked = next((item[key] for key in QUESTION_KEYS if isinstance(item.get(key), str)), None)
+        return Answer(found, self.text(item[text_key], place), place, id_key in PICTURE_KEYS, asked)
 
     def identifier(self, value: Any, place: str, key: str) -> str:
         if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)):

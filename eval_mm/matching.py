@@ -26,6 +26,18 @@ class _Waiting:
     samples: deque[Sample]
     num_given: int = 0
 
+    def take(self, question: str | None) -> Sample | None:
+        """The first sample, of that question where one is given; None where there is no such sample left."""
+        place = next(
+            (n for n, sample in enumerate(self.samples) if question in (None, sample.question)), None
+        )
+        if place is None:
+            return None
+        sample = self.samples[place]
+        del self.samples[place]
+        self.num_given += 1
+        return sample
+
 
 _Index = Mapping[str, _Waiting]
 
@@ -38,7 +50,7 @@ def match(
     `how` = "order": answer k belongs to sample k. `how` = "id": by sample id or, where the file names
     pictures, by picture (file name, its stem, or the number at the stem's end); then the answers about a
     picture belong, in file order, to the samples about it, and there must be one for each, since a lost one
-    would shift the others.
+    would shift the others. Where the file states the questions in the words of the data they decide instead.
 
     Raises:
         DataError: an answer that belongs to no sample (without `subset`), more answers than samples for an
@@ -54,28 +66,29 @@ def match(
             path, f"{without_id.place} has no id; name its key with --id-key, or use --match order"
         )
     index = _choose_index(answers, samples)
+    by_question = _states_questions(answers, index)
     predictions: dict[str, Prediction] = {}
     num_unused = 0
     for answer in answers:
         waiting = _find(answer, index)
-        if waiting is None:
-            if not subset:
-                known = ", ".join(sample.id for sample in samples[:3])
-                raise DataError(
-                    path,
-                    f"{answer.place}: no sample has the id '{answer.id}' (ids are like {known}); "
-                    f"--subset scores what matches",
-                )
-            num_unused += 1
-        elif not waiting.samples:
-            raise DataError(path, f"{answer.place}: more answers than samples for the id '{answer.id}'")
-        else:
-            sample = waiting.samples.popleft()
-            waiting.num_given += 1
+        sample = waiting.take(answer.question if by_question else None) if waiting else None
+        if sample is not None:
             predictions[sample.id] = Prediction(sample.id, answer.text)
+        elif subset and (waiting is None or by_question):
+            num_unused += 1
+        elif waiting is None:
+            known = ", ".join(sample.id for sample in samples[:3])
+            raise DataError(
+                path,
+                f"{answer.place}: no sample has the id '{answer.id}' (ids are like {known}); "
+                f"--subset scores what matches",
+            )
+        else:
+            what = "with this question" if by_question and waiting.samples else "than samples"
+            raise DataError(path, f"{answer.place}: more answers {what} for the id '{answer.id}'")
     if not predictions:
         raise DataError(path, "no answer belongs to any sample of the task")
-    for name, waiting in index.items():
+    for name, waiting in index.items() if not by_question else ():
         if waiting.num_given and waiting.samples:
             raise DataError(
                 path,
@@ -83,6 +96,17 @@ def match(
                 f"'{name}'; answers by picture need one for each, in the order of the data",
             )
     return Matched(predictions, num_unused)
+
+
+def _states_questions(answers: Sequence[Answer], index: _Index) -> bool:
+    """Whether several samples share an id of the file, and the file states their questions word for word."""
+    return any(
+        answer.question is not None
+        and (waiting := _find(answer, index)) is not None
+        and len({sample.question for sample in waiting.samples}) > 1
+        and any(sample.question == answer.question for sample in waiting.samples)
+        for answer in answers
+    )
 
 
 def _by_order(answers: Sequence[Answer], samples: Sequence[Sample], path: Path) -> Matched:

@@ -160,7 +160,7 @@ def _add_own(parser: Parser) -> None:
     add(
         "--metrics",
         metavar="NAMES",
-        help="further metrics: bleu, rouge_l, meteor, spice for captions, anls_strict for documents",
+        help="further metrics of captions: bleu, rouge_l, meteor, spice",
     )
     add("--breakdowns", action="store_true", help="show the parts of every number too")
     add("--metric", metavar="M", help=f"what judges --task file:PATH: {', '.join(METRICS)}")

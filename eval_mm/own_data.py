@@ -18,7 +18,6 @@ from eval_mm.files import unpacked
 from eval_mm.kinds import caption, choice, grounding, short_answer
 from eval_mm.kinds.short_answer import (
     ANLS,
-    ANLS_STRICT,
     EXACT,
     GQA_OFFICIAL,
     GQA_QWEN_VL,
@@ -60,7 +59,6 @@ SHORT_ANSWERS = {
     "vqa": ShortAnswer("vqa_accuracy", VQA_QWEN_VL, VQA_OFFICIAL, 10),
     "textvqa": ShortAnswer("vqa_accuracy", VQA_QWEN_VL, VQA_TEXTVQA, 10),
     "anls": ShortAnswer("anls", ANLS, ANLS, 100),
-    "anls_strict": ShortAnswer("anls_strict", ANLS_STRICT, ANLS_STRICT, 100),
     "relaxed": ShortAnswer("relaxed_accuracy", RELAXED_QWEN_VL, RELAXED_OFFICIAL, 100),
     "exact": ShortAnswer("accuracy", EXACT, EXACT, 100),
     "gqa": ShortAnswer("accuracy", GQA_QWEN_VL, GQA_OFFICIAL, 10),
@@ -115,7 +113,7 @@ def _task(name: str, path: Path, metric: str) -> Task:
         None,
         _annotated if key == "vqa_accuracy" else short_answer.to_sample,
         short_answer.protocols(max_new_tokens, qwen_vl, official),
-        mean_metric(key, short_answer.types_of),
+        short_answer.anls_metrics if key == "anls" else mean_metric(key, short_answer.types_of),
     )
 
 

@@ -14,7 +14,7 @@ from eval_mm.data import Row
 from eval_mm.kinds.scoring import each
 from eval_mm.metrics import anls, exact, gqa, relaxed, vqa
 from eval_mm.schema import Context, Metrics, Normalisation, Prediction, Prompt, Protocol, Sample, Score
-from eval_mm.stats import mean_of
+from eval_mm.stats import mean_metric, mean_of
 
 INSTRUCTION = "\nAnswer the question using a single word or phrase."
 TYPES = ("answer_type", "question_type")
@@ -162,12 +162,11 @@ def types_of(sample: Sample) -> Iterator[str]:
             yield f"{name}={sample.metadata[name]}"
 
 
-def _strict(samples: Sequence[Sample], scores: Sequence[Score], context: Context) -> Metrics:
-    values = [
+def anls_metrics(samples: Sequence[Sample], scores: Sequence[Score]) -> Metrics:
+    """ANLS as the published scorer has it, then `anls_strict`, the formula of the paper, and the parts."""
+    first, *parts = mean_metric("anls", types_of)(samples, scores).items()
+    strict = [
         ANLS_STRICT.value(score.answer, references(sample))
         for sample, score in zip(samples, scores, strict=True)
     ]
-    return {"anls_strict": mean_of(samples, values)}
-
-
-ANLS_ON_REQUEST = {"anls_strict": _strict}
+    return dict([first, ("anls_strict", mean_of(samples, strict)), *parts])

@@ -2,14 +2,13 @@
 
 Paper: Mathew et al. 2021 (https://arxiv.org/abs/2007.00398), https://www.docvqa.org. Splits: validation, and
 test, whose answers are not public: the run writes the file for the evaluation server. Scorer: ANLS at
-threshold 0.5 (eval_mm/metrics/anls.py); `anls_strict` on request.
+threshold 0.5 (eval_mm/metrics/anls.py); `anls_strict`, the formula of the paper, beside it.
 """
 
 from eval_mm.kinds import short_answer
 from eval_mm.kinds.short_answer import ANLS
 from eval_mm.kinds.submission import answers_by
 from eval_mm.schema import Task
-from eval_mm.stats import mean_metric
 
 PROTOCOLS = short_answer.protocols(100, ANLS, ANLS)
 
@@ -20,9 +19,8 @@ TASKS = [
         num_samples=5_349,
         to_sample=short_answer.to_sample,
         protocols=PROTOCOLS,
-        metrics=mean_metric("anls", short_answer.types_of),
+        metrics=short_answer.anls_metrics,
         families=("text_vqa",),
-        on_request=short_answer.ANLS_ON_REQUEST,
     ),
     Task(
         name="docvqa_test",
@@ -30,7 +28,7 @@ TASKS = [
         num_samples=5_188,
         to_sample=short_answer.to_open_sample,
         protocols=PROTOCOLS,
-        metrics=mean_metric("anls", short_answer.types_of),
+        metrics=short_answer.anls_metrics,
         families=("text_vqa", "qwen-vl-report"),
         submission=answers_by("questionId"),
     ),

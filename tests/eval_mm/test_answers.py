@@ -140,7 +140,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "unknown id": ([*ROWS, {"id": "99", "text": "?"}], "item 3: no sample has the id '99'"),
     "twice": ([*ROWS, ROWS[0]], "item 3: more answers than samples for the id '10'"),
     "no id": ([*ROWS[:2], {"text": "z"}], "item 2 has no id"),
-    "no text": ([*ROWS[:2], {"id": "12"}], "item 2 has no answer: it has id, wanted one of text, answer"),
+    "no text": ([*ROWS[:2], {"id": "12"}], "item 2 has no answer: it has id, wanted one of prediction, "),
     "text is a list": ([{"id": "10", "text": ["x"]}], 'item 0: expected the answer as text, got ["x"]'),
     "text is null": ([{"id": "10", "text": None}], "expected the answer as text, got null"),
     "id is a list": ([{"id": [1], "text": "x"}], "item 0: expected 'id' as text or a whole number"),
@@ -188,3 +188,46 @@ def test_subset_ignores_what_belongs_elsewhere(tmp_path: Path) -> None:
     path = write(tmp_path, {"99": "?"})
     with pytest.raises(DataError, match="no answer belongs to any sample"):
         matched(path, subset=True)
+
+
+def test_the_prediction_is_taken_not_the_reference(tmp_path: Path) -> None:
+    """Files of results keep both, and call the reference `answer`: every sample would be right."""
+    rows = [{"id": str(10 + n), "prediction": text, "answer": "true"} for n, text in enumerate("xyz")]
+    assert matched(write(tmp_path, rows)) == TEXTS
+    rows = [{"id": str(10 + n), "predicted_answer": text, "answer": "true"} for n, text in enumerate("xyz")]
+    assert matched(write(tmp_path, rows)) == TEXTS
+
+
+def charts(*questions: str) -> list[Sample]:
+    """Samples about one chart."""
+    return [Sample(f"c{n}", (Image("charts/7.png"),), question) for n, question in enumerate(questions)]
+
+
+def asked(*pairs: tuple[str, str]) -> list[dict[str, str]]:
+    """Answers that state their question, in some order."""
+    return [{"imgname": "7.png", "query": query, "prediction": text} for query, text in pairs]
+
+
+def test_questions_tell_a_picture_s_answers_apart(tmp_path: Path) -> None:
+    """A file in another order, or with another split's questions in it, must not shift the answers."""
+    path = write(tmp_path, asked(("How many?", "2"), ("Why?", "?"), ("What?", "bars")))
+    samples = charts("What?", "How many?")
+    found = match(read_answers(path), samples, path, "id", subset=True)
+    assert {name: answer.text for name, answer in found.predictions.items()} == {"c0": "bars", "c1": "2"}
+    assert found.num_unused == 1
+    with pytest.raises(DataError, match=r"item 1: more answers with this question for the id '7\.png'"):
+        match(read_answers(path), [*samples, *charts("When?")], path, "id", subset=False)
+
+
+def test_a_question_asked_twice_is_answered_in_order(tmp_path: Path) -> None:
+    """Published splits repeat a question about one chart; the second answer belongs to the second."""
+    path = write(tmp_path, asked(("What?", "first"), ("How many?", "2"), ("What?", "second")))
+    found = match(read_answers(path), charts("What?", "What?", "How many?"), path, "id", subset=False)
+    assert [found.predictions[f"c{n}"].text for n in range(3)] == ["first", "second", "2"]
+
+
+def test_questions_in_other_words_leave_the_order(tmp_path: Path) -> None:
+    """A file that states prompts instead of questions is matched in the order of the data."""
+    path = write(tmp_path, asked(("What? Answer briefly.", "x"), ("How many? Answer briefly.", "y")))
+    found = match(read_answers(path), charts("What?", "How many?"), path, "id", subset=False)
+    assert [found.predictions[f"c{n}"].text for n in range(2)] == ["x", "y"]

@@ -11,14 +11,14 @@ import eval_mm
 from eval_mm import tasks
 from eval_mm.cli import main
 from eval_mm.errors import UserError
-from eval_mm.own_data import METRICS
+from eval_mm.own_data import METRICS, SHORT_ANSWERS
 from eval_mm.run import run
 from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, write_data
 from tests.eval_mm.support import rows as boxes
 
 PICTURE = {"image": "pictures/0.png"}
 ROWS: dict[str, tuple[dict[str, Any], str]] = {
-    **{name: ({"question": "Q?", "answers": ["7"] * 10}, "7") for name in METRICS[:7]},
+    **{name: ({"question": "Q?", "answers": ["7"] * 10}, "7") for name in SHORT_ANSWERS},
     "cider": ({"captions": ["a man rides a horse"]}, "a man rides a horse"),
     "box": ({"expression": "it", "box": [100, 200, 500, 600], "width": 999, "height": 999}, BOX_ANSWER),
     "choice": ({"question": "Q?", "choices": ["x", "y"], "answer": 1}, "B"),
