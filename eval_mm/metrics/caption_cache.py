@@ -99,8 +99,11 @@ def _read(path: Path, key: str) -> TokenizedReferences | None:
         BadZipFile,
     )
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        archive = np.load(path, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            return None
+        with archive:
+            arrays = {name: archive[name] for name in archive.files}
         if arrays["key"].tobytes() != key.encode():
             return None
         captions, words = (arrays[name].tobytes().decode().split("\n") for name in ("captions", "words"))

@@ -4,6 +4,7 @@ It parses captions with models that pycocoevalcap does not carry; the user downl
 Spice of pycocoevalcap 1.2. Deviations: nothing is downloaded unasked; what the program writes, its cache
 included, goes to a temporary folder (published: into the package); Java 16 and newer is told to open the
 classes that the program reaches into; an image without a score counts 0 (published: the mean is no number).
+What goes in and out of the program is tested; the program with its models is not.
 """
 
 import json
@@ -34,7 +35,7 @@ def spice(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tup
         if not (folder / "lib" / name).is_file():
             raise UserError(
                 f"SPICE needs {name} in {folder / 'lib'}: python -m pycocoevalcap.spice.get_stanford_models "
-                "downloads it (Stanford CoreNLP 3.6.0, 400 MB)"
+                "downloads it (Stanford CoreNLP 3.6.0, some hundred megabytes)"
             )
     rows = [
         {"image_id": image, "test": candidate, "refs": list(captions)}
@@ -53,7 +54,8 @@ def spice(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> tup
         except OSError as error:
             raise UserError(f"SPICE: cannot start {command[0]}: {error.strerror or error}") from error
         if done.returncode or not found.is_file():
-            raise failure("SPICE", done.stderr + done.stdout)
+            said = failure("SPICE", done.stderr + done.stdout)
+            raise UserError(f"{said} (it was written for Java 8; JAVA_HOME chooses one)")
         scores = dict.fromkeys(range(len(rows)), 0.0)
         for row in json.loads(found.read_text(encoding="utf-8")):
             scores[row["image_id"]] = float(row["scores"]["All"]["f"] or 0)
