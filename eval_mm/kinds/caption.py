@@ -6,6 +6,7 @@ A sample's score is its CIDEr-D / 10, so that it lies in 0..1; the metric is the
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from eval_mm.data import Row
 from eval_mm.metrics import caption
@@ -54,11 +55,15 @@ def score_cider(
 ) -> Sequence[Score]:
     """CIDEr-D of every caption, with the word statistics of these samples' references."""
     texts = [prediction.text.strip() for prediction in predictions]
-    values = caption.caption_scores(texts, [sample.target for sample in samples], context.cache)
+    values = caption.caption_scores(texts, [sample.target for sample in samples], _cache(context))
     return [
         Score(value / CIDER_MAX, text, f"CIDEr-D {value:.4f} of at most 10")
         for text, value in zip(texts, values, strict=True)
     ]
+
+
+def _cache(context: Context) -> Path | None:
+    return context.cache / "captions" if context.cache else None
 
 
 def example(sample: Sample) -> str:
@@ -101,7 +106,7 @@ metrics = mean_metric("cider", _domain, scale=CIDER_MAX * 100)
 def _further(name: caption.Extra) -> Callable[[Sequence[Sample], Sequence[Score], Context], Metrics]:
     def compute(samples: Sequence[Sample], scores: Sequence[Score], context: Context) -> Metrics:
         found = caption.extra_scores(
-            name, [score.answer for score in scores], [sample.target for sample in samples], context.cache
+            name, [score.answer for score in scores], [sample.target for sample in samples], _cache(context)
         )
         return {
             metric: Metric(100 * whole) if values is None else mean_of(samples, values)
