@@ -180,7 +180,7 @@ FILES: tuple[File, ...] = (
         "ChartQA-main.zip",
         "https://github.com/vis-nlp/ChartQA/archive/refs/heads/main.zip",
         unpack=True,
-        note="the whole repository: questions and charts",
+        note="questions and charts; the server cannot resume",
     ),
     File("ocrvqa", "annotations", "dataset.json"),
     _packed(
@@ -249,15 +249,6 @@ _RRC = (
 RRC_PAGE = "https://rrc.cvc.uab.es/?ch=17&com=downloads"
 
 PAGES: dict[tuple[str, Kind], Page] = {
-    ("nocaps", "pictures"): Page(
-        "there is no archive of them: the annotations name one URL per picture",
-        "https://nocaps.org/download",
-        (
-            "the 4,500 pictures are of the Open Images validation set; the page says how to get them, and "
-            "each record of nocaps_val_4500_captions.json has its picture's URL as coco_url",
-            "put them into one folder under their file_name, such as 0013ea2087020901.jpg",
-        ),
-    ),
     ("flickr30k", "pictures"): Page(
         "they are given out on request only",
         "https://shannon.cs.illinois.edu/DenotationGraph/",
@@ -277,15 +268,6 @@ PAGES: dict[tuple[str, Kind], Page] = {
         "they lie in a Google Drive folder",
         "https://drive.google.com/drive/folders/1_GYPY5UkUy7HIcR0zq3ZCFgeZN7BAfm_",
         ("the folder is linked from https://ocr-vqa.github.io/", "download dataset.json"),
-    ),
-    ("ocrvqa", "pictures"): Page(
-        "there is no archive of them: dataset.json names one URL per book cover",
-        "https://ocr-vqa.github.io/kvqa_ProjectFiles/README.txt",
-        (
-            "the download script of https://drive.google.com/drive/folders/1_GYPY5UkUy7HIcR0zq3ZCFgeZN7BAfm_ "
-            "loads them into a folder images",
-            "each is called by its key in dataset.json, with the ending of its imageURL",
-        ),
     ),
     ("grit", "pictures"): Page(
         "the server of the RefCLEF pictures no longer answers",

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from data_scripts import archives, checksums, downloads, transfer
+from data_scripts import archives, checksums, downloads, picture_lists, transfer
 from data_scripts.checksums import Sum
 from data_scripts.downloads import File, Kind
 from eval_mm import files
@@ -79,11 +79,30 @@ def fetch(
             "nothing was downloaded" + (": all is there" if rows and "by hand" not in states.values() else "")
         )
     if not failed:
+        _fetch_listed(benchmark, wanted, retry, ask)
         _tell(benchmark, wanted, states, pictures)
     else:
         for earlier in failed[:-1]:
             print(f"error: {earlier}", file=sys.stderr)
         raise failed[-1]
+
+
+def _fetch_listed(benchmark: str, wanted: Wanted, retry: transfer.Retry, ask: Callable[[str], str]) -> None:
+    """The pictures that a file of annotations names one by one, once that file is there."""
+    listed = picture_lists.LISTS.get(benchmark)
+    folder = wanted.out / benchmark
+    if listed is None or wanted.only == "annotations":
+        return
+    if not (folder / listed.file).is_file():
+        print(f"{folder / listed.folder}: its pictures can be fetched once {listed.file} is there")
+        return
+    found = picture_lists.entries(listed, folder, wanted.train)
+    left = picture_lists.missing(found, folder / listed.folder)
+    print(f"{folder / listed.folder}: {len(found) - len(left):,} of {len(found):,} pictures are there")
+    if left:
+        _ask(f"{len(left):,} pictures one by one", wanted, ask)
+        with _locked(folder):
+            picture_lists.fetch(left, folder / listed.folder, listed.page, retry._replace(vain=2))
 
 
 def state(row: File, out: Path) -> State:
@@ -184,10 +203,15 @@ def _agree(work: Sequence[File], wanted: Wanted, ask: Callable[[str], str]) -> N
     if unknown:
         size = f"{size} and " * bool(size) + f"{unknown} of unknown size"
     wanted.out.mkdir(parents=True, exist_ok=True)
-    transfer.check_room(wanted.out, known, "what is to be downloaded")
+    unpacked = sum(row.size or 0 for row in work if row.unpack)  # pictures do not get smaller in an archive
+    transfer.check_room(wanted.out, known + unpacked, "downloading and unpacking")
+    _ask(f"{len(work)} file{'s' * (len(work) > 1)} ({size})", wanted, ask)
+
+
+def _ask(what: str, wanted: Wanted, ask: Callable[[str], str]) -> None:
+    """UserError unless the user agrees."""
     if wanted.yes:
         return
-    what = f"{len(work)} file{'s' * (len(work) > 1)} ({size})"
     if ask is input and not sys.stdin.isatty():
         raise UserError(f"nothing was downloaded; to download {what}, add --yes")
     if ask(f"download {what}? [y/N] ").strip().lower() not in ("y", "yes"):

@@ -35,6 +35,9 @@ SPARE = 64 << 20
 
 RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 AGAIN = "run the same command again to go on"
+PICTURE = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM")
+"""No GIF: one of a single pixel is what some hosts send in place of a picture they no longer have."""
+
 BEGINS = {
     ".zip": (b"PK\x03\x04", b"PK\x05\x06"),
     ".gz": (b"\x1f\x8b",),
@@ -42,9 +45,10 @@ BEGINS = {
     ".bz2": (b"BZh",),
     ".json": (b"{", b"["),
     ".jsonl": (b"{",),
-    ".jpg": (b"\xff\xd8",),
-    ".png": (b"\x89PNG",),
-    ".gif": (b"GIF8",),
+    ".jpg": PICTURE,
+    ".jpeg": PICTURE,
+    ".png": PICTURE,
+    ".gif": (b"GIF8", *PICTURE),
 }
 """How a file of that ending begins, blanks and byte-order mark of a text left out."""
 
@@ -89,10 +93,17 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 PATIENT = Retry()
 
 
-def download(url: str, path: Path, size: int | None = None, sha256: str = "", retry: Retry = PATIENT) -> str:
+def download(
+    url: str,
+    path: Path,
+    size: int | None = None,
+    sha256: str = "",
+    retry: Retry = PATIENT,
+    quiet: bool = False,
+) -> str:
     """Downloads to `path`, going on where an earlier call was cut, and returns the SHA-256 of what came.
 
-    `size` and `sha256` are the published ones, None and "" where unknown.
+    `size` and `sha256` are the published ones, None and "" where unknown. `quiet` shows nothing of it.
 
     Raises:
         UserError: the server refuses or sends a page instead of the file; several tries in a row failed; the
@@ -104,7 +115,7 @@ def download(url: str, path: Path, size: int | None = None, sha256: str = "", re
     vain, furthest = 0, arrived(path)
     while True:
         try:
-            _attempt(url, part, size, sha256, retry.timeout)
+            _attempt(url, part, size, sha256, retry.timeout, quiet)
             break
         except _Cut as cut:
             vain = 0 if arrived(path) - furthest >= PROGRESS else vain + 1
@@ -115,7 +126,8 @@ def download(url: str, path: Path, size: int | None = None, sha256: str = "", re
                 ) from None
             wait = cut.wait if cut.wait is not None else retry.first * 2 ** max(vain - 1, 0)
             wait = min(wait, retry.longest)
-            tqdm.write(f"{path.name}: {cut}; trying again in {wait:.0f} s", file=sys.stderr)
+            if not quiet:
+                tqdm.write(f"{path.name}: {cut}; trying again in {wait:.0f} s", file=sys.stderr)
             retry.sleep(wait)
         except OSError as error:  # of our own files only: the network's are caught where it is read
             raise UserError(
@@ -148,7 +160,7 @@ def check_room(folder: Path, wanted: int, what: str) -> None:
         )
 
 
-def _attempt(url: str, part: Path, size: int | None, sha256: str, timeout: float) -> None:
+def _attempt(url: str, part: Path, size: int | None, sha256: str, timeout: float, quiet: bool) -> None:
     """One request; returns when the .part is whole, raises _Cut where another try may help."""
     notes = _read_notes(part)
     if notes.url != url or not (notes.validator or sha256):
@@ -176,7 +188,7 @@ def _attempt(url: str, part: Path, size: int | None, sha256: str, timeout: float
             raise UserError(f"{url}: {reason.verify_message}; is the clock of this machine right?") from None
         raise _Cut(f"no answer ({' '.join(str(reason).split()) or type(error).__name__})") from None
     with response:
-        _receive(url, part, response, have, notes, size if sha256 else None)
+        _receive(url, part, response, have, notes, size if sha256 else None, quiet)
 
 
 def _receive(
@@ -186,6 +198,7 @@ def _receive(
     have: int,
     notes: _Notes,
     exact: int | None,
+    quiet: bool,
 ) -> None:
     start, total = 0, _number(response.headers.get("Content-Length"))
     found = _validator(response.headers)
@@ -211,7 +224,7 @@ def _receive(
     chunk = _read(response)
     if not start:
         _refuse_page(url, part, response.headers, chunk)
-        if have:
+        if have and not quiet:
             tqdm.write(
                 f"{part.stem}: the server cannot go on where it was cut, or its file has changed; it starts "
                 "from the beginning",
@@ -229,7 +242,7 @@ def _receive(
             unit="B",
             unit_scale=True,
             unit_divisor=1000,
-            disable=None,
+            disable=quiet or None,
         ) as bar,
     ):
         while chunk:

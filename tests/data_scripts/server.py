@@ -13,7 +13,8 @@ class Served:
     """One file and how it is served.
 
     `cuts` are taken one per request: the connection ends after so many bytes of the body, None for none.
-    `statuses` are answered first, one per request. `drop_length` sends no Content-Length.
+    `statuses` are answered first, one per request. `drop_length` sends no Content-Length. At a cut the
+    connection stays open, silent, until `hold` is set.
     """
 
     body: bytes
@@ -28,6 +29,7 @@ class Served:
     length: int | None = None
     drop_length: bool = False
     shift: int = 0
+    hold: threading.Event | None = None
     asked: list[dict[str, str]] = field(default_factory=list)
 
 
@@ -83,6 +85,9 @@ def serving() -> Iterator[Server]:
                 body, status = body[start:], 206
             cut = served.cuts.pop(0) if served.cuts else None
             self.answer(status, body, headers, cut, served.length, served.drop_length)
+            if cut is not None and served.hold:
+                self.wfile.flush()
+                served.hold.wait(30)
 
         def answer(
             self,

@@ -1,19 +1,22 @@
 """`fetch`: the table of downloads, what is asked and said, hashes, unpacking, a later run."""
 
 import fcntl
+import gzip
 import hashlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 import zipfile
+from collections import namedtuple
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from data_scripts import downloads, fetch
+from data_scripts import downloads, fetch, picture_lists, transfer
 from data_scripts.benchmarks import all_benchmarks
 from data_scripts.checksums import Sum, read_sums, write_sums
 from data_scripts.downloads import File
@@ -77,13 +80,24 @@ def test_the_table_can_be_used() -> None:
     )
 
 
+def test_the_hashes_are_those_of_the_real_files(real_refcoco: Path) -> None:
+    """Guards against a hash that refuses the very file it is meant for."""
+    known = {row.file: row for row in downloads.files_of("refcoco", "annotations")}
+    for path in sorted(real_refcoco.glob("REC_*.jsonl.gz")):
+        content = gzip.decompress(path.read_bytes())
+        row = known.pop(path.name.removesuffix(".gz"))
+        assert (row.size, row.sha256) == (len(content), hashlib.sha256(content).hexdigest()), row
+    assert not known
+
+
 def test_every_benchmark_can_be_got() -> None:
     """Guards a benchmark that was added without saying where its annotations and pictures come from."""
     for name in all_benchmarks():
         rows = downloads.files_of(name)
         kinds = {row.kind for row in rows} | {kind for kind, _ in downloads.pages_of(name)}
         assert "annotations" in kinds, name
-        assert "pictures" in kinds or any("and" in row.note for row in rows), name
+        listed = name in picture_lists.LISTS
+        assert "pictures" in kinds or listed or any("and" in row.note for row in rows), name
 
 
 def test_all_is_fetched_unpacked_and_recorded(
@@ -166,6 +180,17 @@ def test_a_bad_archive_is_one_line_and_a_retry_works(server: Server, tmp_path: P
     server.put("/val2014.zip", PICTURES)
     fetch.fetch("bench", Wanted(tmp_path, yes=True), None, table(server), QUICK)
     assert (tmp_path / "coco/val2014/1.jpg").exists()
+
+
+def test_room_for_unpacking_is_asked_for(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards a disk that holds the archive but not the pictures in it: said before an hour's download."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(1, 0, transfer.SPARE + 150))
+    with pytest.raises(UserError, match="downloading and unpacking needs 200 bytes, 150 are free"):
+        fetch.fetch("bench", Wanted(tmp_path, yes=True), None, [table(server)[1]._replace(size=100)], QUICK)
+    assert server.files["/val2014.zip"].asked == []
 
 
 def test_one_refusal_does_not_stop_the_others(
@@ -298,3 +323,93 @@ def test_a_damaged_mark_unpacks_again(mark: str, server: Server, tmp_path: Path)
 def test_sizes_are_read_at_a_glance(size: int | None, shown: str) -> None:
     """Guards the table: sizes are those of the unit a disk is sold in."""
     assert fetch.bytes_in_words(size) == shown
+
+
+JPEG = b"\xff\xd8\xff\xe0 a picture"
+
+
+def nocaps(server: Server, folder: Path, names: list[str]) -> None:
+    """The annotations of NoCaps with pictures of the local server."""
+    images = [
+        {"id": i, "file_name": name, "coco_url": server.url(f"/{name}")} for i, name in enumerate(names)
+    ]
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "nocaps_val_4500_captions.json").write_text(json.dumps({"images": images, "annotations": []}))
+
+
+def test_listed_pictures_are_fetched_one_by_one(
+    server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Guards NoCaps, whose pictures have no archive: all that are missing, none that are there."""
+    names = [f"{i:016x}.jpg" for i in range(50)]
+    nocaps(server, tmp_path / "nocaps", names)
+    for name in names:
+        server.put(f"/{name}", JPEG + name.encode())
+    (tmp_path / "nocaps/val").mkdir()
+    (tmp_path / "nocaps/val" / names[7]).write_bytes(b"mine")
+    fetch.fetch("nocaps", Wanted(tmp_path, "pictures", yes=True), ["nocaps/val"], None, QUICK)
+    told = capsys.readouterr().out
+    assert "nocaps/val: 1 of 50 pictures are there" in told
+    assert f"--images nocaps/val={tmp_path}/nocaps/val" in told
+    found = {path.name: path.read_bytes() for path in (tmp_path / "nocaps/val").iterdir()}
+    assert found == {name: JPEG + name.encode() for name in names} | {names[7]: b"mine"}
+
+
+def test_a_picture_that_is_gone_does_not_stop_the_others(server: Server, tmp_path: Path) -> None:
+    """Guards covers that a shop has taken down: counted, the first named; a placeholder is no picture."""
+    nocaps(server, tmp_path / "nocaps", ["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
+    server.put("/a.jpg", JPEG)
+    server.put("/c.jpg", b"GIF89a\x01\x00\x01\x00")
+    server.put("/d.jpg", JPEG)
+    with pytest.raises(UserError, match=r"nocaps/val: 2 of 4 pictures are not there; the first: http"):
+        fetch.fetch("nocaps", Wanted(tmp_path, "pictures", yes=True), None, None, QUICK)
+    assert sorted(path.name for path in (tmp_path / "nocaps/val").iterdir()) == ["a.jpg", "d.jpg"]
+
+
+def test_a_host_that_refuses_is_not_asked_thousands_of_times(server: Server, tmp_path: Path) -> None:
+    """Guards the user's evening and the host: after some refusals and no success it ends."""
+    names = [f"{i}.jpg" for i in range(500)]
+    nocaps(server, tmp_path / "nocaps", names)
+    refused = [server.put(f"/{name}", JPEG, statuses=[403]) for name in names]
+    with pytest.raises(UserError, match="500 of 500 pictures are not there"):
+        fetch.fetch("nocaps", Wanted(tmp_path, "pictures", yes=True), None, None, QUICK)
+    assert sum(len(served.asked) for served in refused) < 100
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[]",
+        "{",
+        '{"images": [{}]}',
+        '{"images": [{"coco_url": 1, "file_name": "a.jpg"}]}',
+        '{"images": [{"coco_url": "http://a/a.jpg", "file_name": "../a.jpg"}]}',
+        '{"images": [{"coco_url": "http://a/a.jpg", "file_name": ".."}]}',
+        '{"images": [{"coco_url": ["x"], "file_name": "a.jpg"}]}',
+    ],
+)
+def test_a_list_of_pictures_is_checked(content: str, tmp_path: Path) -> None:
+    """Guards against names that lead out of the folder, and against tracebacks from another form."""
+    (tmp_path / "nocaps").mkdir()
+    (tmp_path / "nocaps/nocaps_val_4500_captions.json").write_text(content)
+    with pytest.raises(DataError, match=r"nocaps_val_4500_captions\.json: "):
+        fetch.fetch("nocaps", Wanted(tmp_path, "pictures", yes=True), None, None, QUICK)
+
+
+def test_covers_are_named_as_rows_name_them() -> None:
+    """Guards OCR-VQA's names, key and ending of the URL; training covers are five times as many."""
+    books = {
+        "0761183272": {"imageURL": "http://example.org/I/61Y5cOdHJbL.jpg", "split": 1},
+        "1419720392": {"imageURL": "http://example.org/I/51.5.gif", "split": 3},
+    }
+    read = picture_lists.LISTS["ocrvqa"].read
+    assert list(read(books, False)) == [("http://example.org/I/51.5.gif", "1419720392.gif")]
+    assert [name for _, name in read(books, True)] == ["0761183272.jpg", "1419720392.gif"]
+
+
+def test_without_its_list_it_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards the order: the covers of OCR-VQA come after dataset.json, which is fetched by hand."""
+    ran = run(capsys, "fetch", "ocrvqa", "--out", tmp_path)
+    assert ran.code == 0
+    assert f"{tmp_path}/ocrvqa/images: its pictures can be fetched once dataset.json is there" in ran.out
+    assert "put dataset.json into" in ran.out

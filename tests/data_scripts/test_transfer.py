@@ -5,6 +5,11 @@ import hashlib
 import json
 import random
 import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
 import urllib.request
 from collections import namedtuple
 from collections.abc import Callable, Iterator
@@ -353,6 +358,29 @@ def test_ctrl_c_then_again(
             download(server.url("/a.zip"), tmp_path / "a.zip", retry=slept.retry())
     assert download(server.url("/a.zip"), tmp_path / "a.zip", retry=slept.retry()) == SHA256
     assert served.asked[-1]["Range"] == f"bytes={4 * transfer.CHUNK}-"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_killed_program_is_gone_on_with(number: int, server: Server, tmp_path: Path) -> None:
+    """Guards a power cut in the middle, and Ctrl-C as a user presses it: the rest comes, and fits."""
+    hold = threading.Event()
+    served = server.put("/a.zip", BODY, cuts=[2_000_000], hold=hold)
+    code = (
+        "import sys; from pathlib import Path; from data_scripts.transfer import download\n"
+        "download(sys.argv[1], Path(sys.argv[2]))"
+    )
+    command = [sys.executable, "-c", code, server.url("/a.zip"), str(tmp_path / "a.zip")]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as running:
+        waited = time.monotonic()
+        while arrived(tmp_path / "a.zip") < 1_900_000 and time.monotonic() - waited < 30:
+            time.sleep(0.02)
+        running.send_signal(number)
+        assert running.wait(30) != 0
+    hold.set()
+    kept = arrived(tmp_path / "a.zip")
+    assert kept >= 1_900_000
+    assert download(server.url("/a.zip"), tmp_path / "a.zip") == SHA256
+    assert served.asked[-1]["Range"] == f"bytes={kept}-"
 
 
 def test_no_server_is_one_line(tmp_path: Path, slept: Slept) -> None:
