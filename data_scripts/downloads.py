@@ -244,7 +244,7 @@ FILES: tuple[File, ...] = (
 
 _RRC = (
     "log in (an account is free), open the page again and accept its terms",
-    "{task}: download the two files; the page names them by what they hold",
+    "under {task}, download the annotations and the images",
 )
 RRC_PAGE = "https://rrc.cvc.uab.es/?ch=17&com=downloads"
 
@@ -257,12 +257,12 @@ PAGES: dict[tuple[str, Kind], Page] = {
     ("docvqa", "annotations"): Page(
         "the site wants a login",
         RRC_PAGE,
-        (_RRC[0], _RRC[1].format(task="Task 1, Single Page Document VQA, annotations and images")),
+        (_RRC[0], _RRC[1].format(task="Task 1, Single Page Document VQA")),
     ),
     ("infovqa", "annotations"): Page(
         "the site wants a login",
         RRC_PAGE,
-        (_RRC[0], _RRC[1].format(task="Task 3, Infographics VQA, annotations and images")),
+        (_RRC[0], _RRC[1].format(task="Task 3, Infographics VQA")),
     ),
     ("ocrvqa", "annotations"): Page(
         "they lie in a Google Drive folder",

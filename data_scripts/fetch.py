@@ -199,12 +199,12 @@ def _agree(work: Sequence[File], wanted: Wanted, ask: Callable[[str], str]) -> N
         max((row.size or 0) - transfer.arrived(wanted.out / row.folder / row.file), 0) for row in work
     )
     unknown = sum(row.size is None for row in work)
-    size = bytes_in_words(known) if known else ""
-    if unknown:
-        size = f"{size} and " * bool(size) + f"{unknown} of unknown size"
-    wanted.out.mkdir(parents=True, exist_ok=True)
+    size = bytes_in_words(known) if known else "size unknown"
+    if known and unknown:
+        size += f" and {unknown} of unknown size"
+    disk = next(folder for folder in (wanted.out, *wanted.out.absolute().parents) if folder.exists())
     unpacked = sum(row.size or 0 for row in work if row.unpack)  # pictures do not get smaller in an archive
-    transfer.check_room(wanted.out, known + unpacked, "downloading and unpacking")
+    transfer.check_room(disk, known + unpacked, "downloading and unpacking")
     _ask(f"{len(work)} file{'s' * (len(work) > 1)} ({size})", wanted, ask)
 
 

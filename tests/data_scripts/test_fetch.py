@@ -229,7 +229,7 @@ def test_it_asks_before_downloading(answer: str, agreed: bool, server: Server, t
 
 def test_without_a_terminal_it_wants_yes(tmp_path: Path) -> None:
     """Guards scripts: nobody to ask means nothing downloaded, said so, and an exit code that stops."""
-    command = [sys.executable, "-m", "data_scripts", "fetch", "textvqa", "--out", str(tmp_path)]
+    command = [sys.executable, "-m", "data_scripts", "fetch", "textvqa", "--out", str(tmp_path / "a/b")]
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert "error: nothing was downloaded; to download 2 files (7.1 GB), add --yes" in ran.stderr
