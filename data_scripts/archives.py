@@ -136,13 +136,6 @@ def read_member(archive: Path, name: str) -> bytes:
     return open_member(archive, lambda member: f"/{member}".endswith(f"/{name}"))[1]
 
 
-def is_archive(path: Path) -> bool:
-    """Whether the content begins like an archive this file can read."""
-    with path.open("rb") as file:
-        head = file.read(512)
-    return head.startswith((b"PK\x03\x04", b"PK\x05\x06", *COMPRESSED)) or head[257:262] == b"ustar"
-
-
 def _write_all(archive: Path, folder: Path) -> None:
     """Every file of the archive below the folder."""
     room = shutil.disk_usage(folder).free - SPARE
