@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_scripts.source import Document, items, kind
+from data_scripts.source import Document, Item, items, kind
 from eval_mm.data import Row
 from eval_mm.errors import DataError
 from eval_mm.schema import Sample, Task
@@ -82,13 +82,14 @@ class Shape:
         """The rows of a document that fits; raises DataError at an item that is no object."""
         path, value = document
         if self.at == EACH:
-            wanted = {key: item for key, item in value.items() if isinstance(item, dict)}
-            for key in value.keys() - wanted.keys():
-                raise DataError(path, f"'{key}': expected a JSON object, got {kind(value[key])}")
-            rows = items(path, [{self.id_field: key, **item} for key, item in wanted.items()], "row ")
-            return Table(path, list(rows), {})
+            return Table(path, [self._under(path, key, item) for key, item in value.items()], {})
         head = {key: item for key, item in value.items() if key != self.at} if self.at else {}
         return Table(path, list(items(path, value[self.at] if self.at else value, self.at)), head)
+
+    def _under(self, path: Path, key: str, item: Any) -> Row:
+        if not isinstance(item, dict):
+            raise DataError(path, f"'{key}': expected a JSON object, got {kind(item)}")
+        return Item(item | {self.id_field: key}, path, f"'{key}'")
 
 
 def belong_always(tables: Sequence[Table]) -> bool:
@@ -113,13 +114,17 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """The files a split is published in: for each file of the form the patterns of its name."""
+    """The files a split is published in: for each file of the form the patterns of its name.
+
+    `others` are further forms that files of these names may have.
+    """
 
     form: Form
     names: tuple[tuple[str, ...], ...]
+    others: tuple[Form, ...] = ()
 
     def __post_init__(self) -> None:
-        assert len(self.names) == len(self.form.shapes), (self.form.title, self.names)
+        assert all(len(self.names) == len(form.shapes) for form in (self.form, *self.others)), self.names
 
     def told(self) -> str:
         """The names as one reads them on a help page."""
@@ -128,7 +133,11 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A file of canonical rows: a task's, or training rows for few-shot, which may be absent."""
+    """A file of canonical rows: a task's, or training rows for few-shot, which may be absent.
+
+    `sources` in order of preference: a later one is looked at only where no earlier one has the published
+    number of rows. Who has both the official files and converted ones gets the official.
+    """
 
     name: str
     path: str

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from data_scripts import source
-from data_scripts.benchmark import Benchmark, Form, Source, Split, Table
+from data_scripts.benchmark import Benchmark, Form, Split, Table
 from eval_mm import files
 from eval_mm.console import count
-from eval_mm.errors import DataError, UserError
+from eval_mm.errors import UserError
 
 
 class Found(NamedTuple):
@@ -38,7 +38,7 @@ class Finder:
         self.documents: dict[Path, source.Document] = {}
 
     def candidates(self, split: Split, named: Sequence[Path] | None, remarks: list[str]) -> list[Found]:
-        """Every set of files that has a form of the split, read; whole ones only where there are any.
+        """Every set of files that has a form of the split, read; none after a source with the whole split.
 
         `named` are the files the user insists on. Why others were not taken is added to `remarks`.
 
@@ -48,43 +48,63 @@ class Finder:
         """
         found: dict[tuple[Path, ...], Found] = {}
         for entry in split.sources:
-            columns = self._columns(entry, named, remarks)
-            if not all(columns):
-                there = [str(path) for paths in columns for path in paths]
-                lacking = [
-                    " or ".join(names) for names, paths in zip(entry.names, columns, strict=True) if not paths
-                ]
-                if there:
-                    remarks.append(f"{there[0]} is there, but not {' and '.join(lacking)}")
-                continue
-            sets = list(itertools.product(*columns))
-            for paths in sets:
-                if paths not in found:
-                    tables = [self._table(entry.form, number, path) for number, path in enumerate(paths)]
-                    if len(sets) == 1 or entry.form.belong(tables):
-                        found[paths] = _convert(paths, entry.form, tables)
+            for form in (entry.form, *entry.others):
+                columns = self._columns(form, entry.names, named, remarks)
+                self._read(form, columns, entry.names, remarks, found)
+            if any(
+                split.num_samples in (None, one.number) and not one.form.partial for one in found.values()
+            ):
+                break
         if named is not None and not found:
             raise UserError(f"--source {split.name}: {'; '.join(dict.fromkeys(remarks))}")
         return [one for one in found.values() if not one.form.partial] or list(found.values())
 
-    def _columns(self, entry: Source, named: Sequence[Path] | None, remarks: list[str]) -> list[list[Path]]:
+    def _read(
+        self,
+        form: Form,
+        columns: Sequence[Sequence[Path]],
+        names: Sequence[Sequence[str]],
+        remarks: list[str],
+        found: dict[tuple[Path, ...], Found],
+    ) -> None:
+        """Adds what the files give that go together, or a remark on what is not there."""
+        if not all(columns):
+            there = [path for paths in columns for path in paths]
+            lacking = [" or ".join(wanted) for wanted, paths in zip(names, columns, strict=True) if not paths]
+            if there:
+                remarks.append(f"{there[0]} is there, but not {' and '.join(lacking)}")
+            return
+        sets = list(itertools.product(*columns))
+        for paths in sets:
+            if paths not in found:
+                tables = [self._table(form, number, path) for number, path in enumerate(paths)]
+                if len(sets) == 1 or form.belong(tables):
+                    one = _convert(paths, form, tables)
+                    if one.number:
+                        found[paths] = one
+                    else:
+                        remarks.append(f"{paths[0]}: the file has no rows of this split")
+
+    def _columns(
+        self, form: Form, names: Sequence[Sequence[str]], named: Sequence[Path] | None, remarks: list[str]
+    ) -> list[list[Path]]:
         """For each file of the form those that fit its shape."""
         columns: list[list[Path]] = []
-        for number, names in enumerate(entry.names):
+        for number, wanted in enumerate(names):
             if named is None:
-                paths = self._not_written(source.find(self.raw, self.benchmark.folders, names), remarks)
-            elif len(named) == len(entry.names):
+                paths = self._not_written(source.find(self.raw, self.benchmark.folders, wanted), remarks)
+            elif len(named) == len(names):
                 paths = [named[number]]
             else:
                 paths = []
-                remarks.append(f"form '{entry.form.title}' has {len(entry.names)} files, not {len(named)}")
+                remarks.append(f"form '{form.title}' has {len(names)} files, not {len(named)}")
             columns.append([])
             for path in paths:
-                problem = entry.form.shapes[number].fits(self._document(path))
+                problem = form.shapes[number].fits(self._document(path))
                 if problem is None:
                     columns[-1].append(path)
                 else:
-                    remarks.append(f"{path} is no file of form '{entry.form.title}': {problem}")
+                    remarks.append(f"{path} is no file of form '{form.title}': {problem}")
         return columns
 
     def _table(self, form: Form, number: int, path: Path) -> Table:
@@ -145,6 +165,4 @@ def _convert(paths: tuple[Path, ...], form: Form, tables: Sequence[Table]) -> Fo
     for row in form.convert(tables):
         lines.append(files.jsonl([row]))
         images.add(row["image"])
-    if not lines:
-        raise DataError(paths[0], "the file has no rows of this split")
     return Found(paths, form, b"".join(lines), len(lines), frozenset(images))

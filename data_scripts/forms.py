@@ -33,8 +33,14 @@ def question(row: Row, field: str = "question") -> str:
 
 
 def answers(row: Row, field: str, least: int = 1) -> list[str]:
-    """One answer or a list of them, each as written; raises DataError where there are fewer than `least`."""
+    """One answer or a list of them, each as written; raises DataError where there are fewer than `least`.
+
+    In a list an answer may be a text, or an object that has it as `answer`.
+    """
     value = row.fields.get(field)
+    if isinstance(value, list):
+        texts = [one.get("answer", one) if isinstance(one, dict) else one for one in value]
+        row.fields[field] = texts
     found = [row.string(field)] if isinstance(value, str) else list(row.texts(field))
     if len(found) < least:
         raise row.error(field, f"expected {least} answers, got {len(found)}")

@@ -1,9 +1,9 @@
 """Published forms of captions.
 
-COCO        {"images": [..], "annotations": [..]}: NoCaps; also Qwen-VL's files
-Karpathy    {"images": [{"filename", "split", "sentences": [{"raw"}]}]}: his Flickr30K splits
-listed      [{"image_name", "captions": [..]}], with or without a prediction beside them
-plain       a list of pictures and a file of captions per annotator, line by line: Multi30K
+- COCO: {"images": [..], "annotations": [..]}, joined. NoCaps; also Qwen-VL's files.
+- Karpathy: {"images": [{"filename", "split", "sentences": [{"raw"}]}]}, his splits of Flickr30K.
+- listed: [{"image_name", "captions": [..]}], with or without a prediction beside them.
+- lines: a list of pictures and a file of captions per annotator. Multi30K.
 """
 
 from collections.abc import Iterator, Sequence

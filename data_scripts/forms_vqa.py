@@ -1,10 +1,10 @@
 """Published forms of questions with answers in free text.
 
-pair        {"questions": [..]} and {"annotations": [..]}: VQAv2, OK-VQA; of TextVQA and VizWiz as
-open_flamingo has them
-converted   JSONL of Qwen-VL: {"image", "question", "question_id", "answer"}
-listed      a list of records, or {"data": [..]}: TextVQA, VizWiz, DocVQA, InfoVQA, ChartQA
-by id       an object of records under their ids: GQA, OCR-VQA
+- pair: {"questions": [..]} and {"annotations": [..]}, joined. VQAv2, OK-VQA; TextVQA and VizWiz as
+  open_flamingo and Qwen-VL have them.
+- converted: Qwen-VL's JSONL, {"image", "question", "question_id", "answer"}.
+- listed: a list of records, or {"data": [..]}. TextVQA, VizWiz, DocVQA, InfoVQA, ChartQA.
+- by id: an object of records under their ids. GQA, OCR-VQA.
 """
 
 import posixpath
@@ -208,6 +208,8 @@ def ocrvqa(folder: str, split: int) -> Form:
             if len(asked) != len(answered):
                 raise row.error("answers", f"{len(answered)} answers to {len(asked)} questions")
             for text, answer in zip(asked, answered, strict=True):
+                if not text.strip():
+                    raise row.error("questions", "expected text that is not blank in each")
                 image = f"{folder}/{source.file_name(row, 'image_id')}{ending}"
                 yield {"id": str(index), "image": image, "question": text, "answers": [answer]}
                 index += 1

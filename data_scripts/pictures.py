@@ -33,8 +33,8 @@ class Link:
 def plan_links(out: Path, folders: Sequence[str], images: Sequence[str | Path]) -> list[Link]:
     """What the --images options ask for; changes nothing yet.
 
-    `folders` are those that rows name, relative to the data root `out`. Each option is FOLDER=DIR, or DIR:
-    the pictures themselves where rows name one folder, else a folder that holds several of theirs.
+    `folders` are those that rows name, relative to the data root `out`. Each option is FOLDER=DIR, or DIR: a
+    folder that holds some of them, or the pictures themselves where rows name one folder only.
 
     Raises:
         UserError: a folder that no row names, a DIR that is no folder of pictures, a link in the way.
@@ -44,10 +44,10 @@ def plan_links(out: Path, folders: Sequence[str], images: Sequence[str | Path]) 
         folder, sign, named = str(option).partition("=")
         if sign and folder in folders:
             pairs = {folder: Path(named)}
-        elif len(folders) == 1:
-            pairs = {folders[0]: Path(option)}
         else:
-            pairs = {folder: path for folder in folders if (path := _inside(Path(option), folder))}
+            pairs = {folder: path for folder in folders if (path := _inside(Path(option), folder, folders))}
+            if not pairs and len(folders) == 1:
+                pairs = {folders[0]: Path(option)}
             if not pairs:
                 raise UserError(
                     f"--images {option}: expected FOLDER=DIR with one of {', '.join(folders)}, or a folder "
@@ -57,11 +57,16 @@ def plan_links(out: Path, folders: Sequence[str], images: Sequence[str | Path]) 
     return list(links.values())
 
 
-def _inside(images: Path, folder: str) -> Path | None:
-    """The folder of pictures below `images`: by its whole name or the last parts of it."""
+def _inside(images: Path, folder: str, folders: Sequence[str]) -> Path | None:
+    """The folder of pictures below `images`, by its whole name or by last parts that no other one has."""
     parts = folder.split("/")
-    tails = ("/".join(parts[start:]) for start in range(len(parts)))
-    return next((images / tail for tail in tails if (images / tail).is_dir()), None)
+    tails = ["/".join(parts[start:]) for start in range(len(parts))]
+    if images.name == parts[-1]:
+        return None
+    for tail in tails:
+        if sum(f"/{other}".endswith(f"/{tail}") for other in folders) == 1 and (images / tail).is_dir():
+            return images / tail
+    return None
 
 
 def plan_link(at: Path, images: Path) -> Link:
@@ -75,8 +80,6 @@ def plan_link(at: Path, images: Path) -> Link:
         raise UserError(
             f"--images {images}: no such folder; name the folder that holds the pictures themselves"
         )
-    if to.name != at.name and (to / at.name).is_dir():
-        raise UserError(f"--images {images}: the pictures lie one folder deeper; name {images / at.name}")
     if at.is_symlink():
         if at.exists() and at.samefile(to):
             return Link(at, to, kept=True, note=f"{at} already points to {to}")

@@ -58,7 +58,8 @@ def prepare(benchmark: Benchmark, raw: Path, out: Path, options: Options) -> Non
         elif remarks:
             print(f"{split.name} was left out: {'; '.join(dict.fromkeys(remarks))}")
     if absent:
-        _refuse_missing(benchmark, raw, absent, options.allow_partial and bool(splits))
+        asked = any(not split.optional for split, _ in splits.values())
+        _refuse_missing(benchmark, raw, absent, options.allow_partial and asked)
     named_pictures = [image for _, rows in splits.values() for image in rows.pictures]
     folders = [folder for folder in benchmark.pictures if any(map(_below(folder), named_pictures))]
     links = pictures.plan_links(out, folders, options.images)

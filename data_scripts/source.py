@@ -20,8 +20,8 @@ from eval_mm.data import Row, parse_row
 from eval_mm.errors import DataError
 
 GZIP_MAGIC = b"\x1f\x8b"
-TAR = (".tar.gz", ".tgz")
-PACKED = (*TAR, ".gzip", ".gz")
+ARCHIVES = (".tar.gz", ".tgz", ".zip")
+PACKED = (*ARCHIVES, ".gzip", ".gz")
 """Endings that say how a file is packed and that its name is looked for without."""
 
 GQA_PROGRAM = ("semantic", "semanticStr", "entailed", "equivalent", "annotations")
@@ -55,7 +55,7 @@ def read(path: Path) -> Document:
 
     Raises:
         DataError: no content, neither JSON nor JSONL nor UTF-8 text, a damaged or truncated archive, an
-            archive of several files.
+            archive without a file of its name.
     """
     if path.is_dir():
         files = sorted(path.glob("*.json"))
@@ -93,7 +93,7 @@ def find(raw: Path, folders: Sequence[str], names: Sequence[str]) -> list[Path]:
     found = []
     for folder in (raw, *(raw / name for name in folders)):
         if folder.is_dir():
-            for path in sorted(folder.iterdir()):
+            for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
                 plain = plain_name(path.name).lower()
                 shown = {plain, f"{plain}.json"} if plain != path.name.lower() else {plain}
                 for pattern in names:
@@ -135,19 +135,18 @@ def identifier(row: Row, field: str) -> str:
 def file_name(row: Row, field: str) -> str:
     """The last part of a picture's path; raises DataError where that names no file."""
     name = row.string(field).rsplit("/", 1)[-1]
-    if name in ("", ".", "..") or "\\" in name or "\0" in name:
+    if name in ("", ".", "..") or "\\" in name or not name.isprintable():
         raise row.error(field, f"expected the path of a picture with '/', got '{row.string(field)}'")
     return name
 
 
 def _unpacked(path: Path) -> bytes:
+    if path.name.lower().endswith(ARCHIVES):
+        name = plain_name(path.name)
+        wanted = (name, f"{name}.json", f"{name}.jsonl")
+        return archives.open_member(path, lambda member: member.rsplit("/", 1)[-1] in wanted)[1]
     with path.open("rb") as file:
         head = file.read(2)
-    if head == GZIP_MAGIC and path.name.lower().endswith(TAR):
-        name = plain_name(path.name)
-        return archives.open_member(path, lambda member: member.rsplit("/", 1)[-1] in (name, f"{name}.json"))[
-            1
-        ]
     if head != GZIP_MAGIC:
         return path.read_bytes()
     try:

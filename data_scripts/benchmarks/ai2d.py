@@ -27,7 +27,7 @@ A folder ai2d inside it is searched too.
 
 The pictures are in ai2d-all.zip: images belongs in <out>/ai2d/images, abc_images in <out>/ai2d/abc_images;
 --images may name the folder that holds both.""",
-    licence="CC BY-SA 4.0, for research; diagrams from the web, each its owner's",
+    licence="see its page; diagrams from the web, each its owner's",
     home="https://prior.allenai.org/projects/diagram-understanding",
     tasks=TASKS,
     splits=[

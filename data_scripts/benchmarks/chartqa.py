@@ -45,7 +45,7 @@ inside it are searched too.
 
 The charts, "ChartQA Dataset/test/png" and train/png of the repository, belong in <out>/chartqa/test/png and
 <out>/chartqa/train/png; --images may name "ChartQA Dataset", which holds both.""",
-    licence="GPL-3.0 as stated by its repository; charts of Statista, Pew, OWID and OECD",
+    licence="GPL-3.0 as its repository states; charts of Statista, Pew, OWID and OECD",
     home="https://github.com/vis-nlp/ChartQA",
     tasks=PARTS,
     splits=[

@@ -26,9 +26,8 @@ def _official(at: str, public: bool = True) -> Form:
 
 def _sources(*names: str, jsonl: tuple[str, ...], public: bool = True) -> tuple[Source, ...]:
     """The official file, whole or only its rows, and Qwen-VL's."""
-    forms = (_official("data", public), _official("", public))
-    official = [Source(form, (names,)) for form in forms]
-    return (*official, Source(converted(PICTURES, public=public), (jsonl,)))
+    official = Source(_official("data", public), (names,), others=(_official("", public),))
+    return official, Source(converted(PICTURES, public=public), (jsonl,))
 
 
 BENCHMARK = Benchmark(
@@ -44,7 +43,7 @@ DocVQA (single page) validation (5,349 questions) and test (5,188, answers not p
 train is optional, for few-shot.
 
 The pictures, of the same page, belong in <out>/docvqa/documents, whatever split they are of.""",
-    licence="UCSF Industry Documents Library; for research",
+    licence="see its page (login); documents of the UCSF Industry Documents Library",
     home="https://www.docvqa.org",
     tasks=TASKS,
     splits=[

@@ -29,7 +29,7 @@ Flickr30K, Karpathy's test split (1,000 pictures, 5 captions each) -> <out>/flic
 
 The pictures are given out on request (https://shannon.cs.illinois.edu/DenotationGraph) and belong in
 <out>/flickr30k/images.""",
-    licence="captions: research and education; pictures: Flickr terms of use",
+    licence="non-commercial research and education; pictures: Flickr terms of use",
     home="https://shannon.cs.illinois.edu/DenotationGraph",
     tasks=TASKS,
     splits=[

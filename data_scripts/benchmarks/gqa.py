@@ -17,7 +17,7 @@ BENCHMARK = Benchmark(
     about="""\
 GQA test-dev balanced (12,578 questions) -> <out>/gqa/.
 
---raw is a folder with, plain or packed (.gz, .tar.gz), from https://cs.stanford.edu/people/dorarad/gqa/download.html:
+--raw is a folder with, plain or packed, from https://cs.stanford.edu/people/dorarad/gqa/download.html:
   testdev_balanced_questions.json
   train_balanced_questions.json     for few-shot, optional
 or Qwen-VL's converted testdev_balanced.jsonl and train_balanced.jsonl.

@@ -31,7 +31,7 @@ GRIT, task refexp, answers not public -> <out>/grit/. How many expressions it ha
 The pictures must be there, for their width and height stand nowhere else: COCO train2014 in
 <out>/coco/train2014, the others, by their path in GRIT/images, in <out>/grit/images; --images may name a
 folder that holds both. With --allow-partial expressions without a picture are left out.""",
-    licence="annotations Apache-2.0; pictures: COCO and RefCLEF terms of use",
+    licence="Apache-2.0 as its repository states; pictures: terms of COCO and RefCLEF",
     home="https://grit-benchmark.org",
     tasks=TASKS,
     splits=[

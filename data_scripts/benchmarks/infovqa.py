@@ -26,9 +26,8 @@ def _official(at: str, public: bool = True) -> Form:
 
 def _sources(*names: str, jsonl: tuple[str, ...], public: bool = True) -> tuple[Source, ...]:
     """The official file, whole or only its rows, and Qwen-VL's."""
-    forms = (_official("data", public), _official("", public))
-    official = [Source(form, (names,)) for form in forms]
-    return (*official, Source(converted(PICTURES, public=public), (jsonl,)))
+    official = Source(_official("data", public), (names,), others=(_official("", public),))
+    return official, Source(converted(PICTURES, public=public), (jsonl,))
 
 
 BENCHMARK = Benchmark(
@@ -44,7 +43,7 @@ InfographicVQA validation (2,801 questions) and test (3,288, answers not public)
 train is optional, for few-shot.
 
 The pictures, of the same page, belong in <out>/infovqa/images.""",
-    licence="pictures from the web, each its owner's; for research",
+    licence="see its page (login); pictures from the web, each its owner's",
     home="https://www.docvqa.org",
     tasks=TASKS,
     splits=[

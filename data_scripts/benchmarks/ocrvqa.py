@@ -35,7 +35,7 @@ OCR-VQA validation and test -> <out>/ocrvqa/. How many questions a split has is 
 
 The covers are downloaded one by one (https://ocr-vqa.github.io/kvqa_ProjectFiles/README.txt) and belong in
 <out>/ocrvqa/images.""",
-    licence="annotations: none stated, research; covers: Amazon's, each its owner's",
+    licence="see its page; covers of books, each its owner's",
     home="https://ocr-vqa.github.io",
     tasks=TASKS,
     splits=[

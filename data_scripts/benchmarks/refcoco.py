@@ -27,7 +27,7 @@ def _split(task: Task) -> Split:
     benchmark, split = task.name.split("_")
     partition = "umd" if benchmark == "refcocog" else "unc"
     names = (f"{task.name}.jsonl", f"REC_{benchmark}_{partition}_{split}.jsonl")
-    return Split.of(task, *(Source(form, (names,)) for form in (REC, CONVERTED)))
+    return Split.of(task, Source(REC, (names,), others=(CONVERTED,)))
 
 
 def _stated_size(sample: Sample) -> tuple[int, int]:
@@ -58,7 +58,7 @@ Folders called refcoco, refcoco+ and refcocog inside it are searched too.
 
 The pictures are COCO train2014: http://images.cocodataset.org/zips/train2014.zip (13 GB). Rows name them
 coco/train2014/<file name>, so they belong in <out>/coco/train2014, or name your folder with --images.""",
-    licence="annotations: none stated, academic use; pictures: COCO terms of use (Flickr)",
+    licence="annotations: see its page; pictures: COCO terms of use (Flickr)",
     home="https://github.com/lichengunc/refer",
     tasks=TASKS,
     splits=[_split(task) for task in TASKS],

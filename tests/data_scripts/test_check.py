@@ -153,3 +153,56 @@ def test_a_root_without_rows(tmp_path: Path, capsys: Capture, flags: list[str]) 
     assert run(capsys, "check", "refcoco", "--data", tmp_path, *flags).code == 2
     ran = run(capsys, "check", "refcoco", "--data", tmp_path / "no", *flags)
     assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+
+
+def vqa(index: int, **changes: object) -> Fields:
+    return {
+        "id": str(index),
+        "image": f"coco/val2014/{index}.jpg",
+        "question": "What is it?",
+        "answers": ["net"] * 10,
+    } | changes
+
+
+@pytest.fixture
+def okvqa(tmp_path: Path) -> Path:
+    """OK-VQA with one question and one training row about the same picture."""
+    (tmp_path / "coco/val2014").mkdir(parents=True)
+    Image.new("RGB", (64, 48)).save(tmp_path / "coco/val2014/0.jpg")
+    write_raw(tmp_path / "okvqa", "okvqa_val.jsonl", lines([vqa(0)]))
+    write_raw(tmp_path / "okvqa", "okvqa_train.jsonl", lines([vqa(0)]))
+    return tmp_path
+
+
+def check_okvqa(capsys: Capture, data: Path, *flags: str) -> tuple[int, str]:
+    ran = run(capsys, "check", "okvqa", "--data", data, *flags)
+    return ran.code, "\n".join(" ".join(line.split()) for line in ran.out.splitlines())
+
+
+def test_training_rows_are_checked_too(okvqa: Path, capsys: Capture) -> None:
+    """Guards few-shot runs, which would find a bad training row only at the model."""
+    code, text = check_okvqa(capsys, okvqa, "--allow-partial")
+    assert (code, "okvqa_train 1 - 1 0 0 0 ok" in text) == (0, True)
+    path = write_raw(okvqa / "okvqa", "okvqa_train.jsonl", lines([vqa(0), vqa(1, answers=[])]))
+    code, text = check_okvqa(capsys, okvqa, "--allow-partial")
+    assert code == 2
+    assert f"{path}:2: field 'answers': expected a list of at least one string" in text
+    path.unlink()
+    assert "okvqa_train" not in check_okvqa(capsys, okvqa, "--allow-partial")[1]
+
+
+def test_rows_that_cannot_be_scored_are_bad(okvqa: Path, capsys: Capture) -> None:
+    """Guards a split with public answers against rows without them."""
+    bare = vqa(0)
+    del bare["answers"]
+    path = write_raw(okvqa / "okvqa", "okvqa_val.jsonl", lines([bare]))
+    code, text = check_okvqa(capsys, okvqa, "--allow-partial")
+    assert code == 2
+    assert f"{path}:1: field 'answers': missing" in text
+
+
+def test_benchmarks_share_pictures(okvqa: Path, capsys: Capture) -> None:
+    """Guards one folder of COCO for all: a picture that two benchmarks name lies once."""
+    write_raw(okvqa / "vqav2", "vqav2_val.jsonl", lines([vqa(5, image="coco/val2014/0.jpg")]))
+    ran = run(capsys, "check", "vqav2", "--data", okvqa, "--allow-partial")
+    assert ran.code == 0

@@ -3,11 +3,14 @@
 import gzip
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from data_scripts import __main__ as main
+from data_scripts.benchmarks import all_benchmarks
 from eval_mm import files
 from eval_mm.data import DataRoot, load
 from eval_mm.tasks.refcoco import TASKS
@@ -36,12 +39,20 @@ def out(tmp_path: Path) -> Path:
 
 def write_full(raw: Path) -> None:
     """All eight splits with their published counts, in the converted form."""
-    for task in TASKS:
-        write_raw(raw, f"{task.name}.jsonl", lines([converted_row(0)]) * (task.num_samples or 0))
+    for split in vars(main)["all_benchmarks"]()["refcoco"].splits:
+        write_raw(raw, f"{split.name}.jsonl", lines([converted_row(0)]) * (split.num_samples or 0))
 
 
-def test_the_real_splits_have_the_published_counts(real_refcoco: Path, out: Path, capsys: Capture) -> None:
-    """Guards the numbers everything is compared with: a row lost or invented in any real split."""
+@pytest.fixture
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """RefCOCO with splits of four rows, where only whole or not whole matters."""
+    refcoco = all_benchmarks()["refcoco"]
+    small = replace(refcoco, splits=[replace(split, num_samples=4) for split in refcoco.splits])
+    monkeypatch.setattr(main, "all_benchmarks", lambda: {"refcoco": small})
+
+
+def test_the_real_splits_are_whole_and_unchanged(real_refcoco: Path, out: Path, capsys: Capture) -> None:
+    """Guards the numbers everything is compared with: a row lost, a box rounded, an expression tidied."""
     assert run(capsys, "prepare", "refcoco", "--raw", real_refcoco, "--out", out).code == 0
     for task in TASKS:
         data = load(task, DataRoot(out, demo=False))
@@ -55,11 +66,6 @@ def test_the_real_splits_have_the_published_counts(real_refcoco: Path, out: Path
         "width": 640,
         "height": 428,
     }
-
-
-def test_real_rows_keep_every_text_and_box(real_refcoco: Path, out: Path, capsys: Capture) -> None:
-    """Guards against rounding a box or tidying an expression on the way."""
-    assert run(capsys, "prepare", "refcoco", "--raw", real_refcoco, "--out", out).code == 0
     with gzip.open(real_refcoco / "REC_refcocog_umd_val.jsonl.gz") as packed:
         official = [json.loads(line) for line in packed]
     prepared = read_jsonl(out / "refcocog/refcocog_val.jsonl")
@@ -195,17 +201,19 @@ def test_an_unusable_file_is_named(
     assert not out.exists()
 
 
+@pytest.mark.usefixtures("_small")
 def test_a_wrong_count_is_an_error(raw: Path, out: Path, capsys: Capture) -> None:
     """Guards against a number over part of a split that looks like one over the whole."""
     write_full(raw)
-    path = write_raw(raw, "refcoco+_testB.jsonl", lines([converted_row(0)]) * 4888)
+    path = write_raw(raw, "refcoco+_testB.jsonl", lines([converted_row(0)]) * 3)
     ran = run(capsys, "prepare", "refcoco", "--raw", raw, "--out", out)
     assert ran.code == 2
-    assert ran.err.startswith(f"error: {path}: 4888 rows, but the published refcoco+_testB has 4889;")
+    assert ran.err.startswith(f"error: {path}: 3 rows, but the published refcoco+_testB has 4;")
     assert len(ran.err.splitlines()) == 1
     assert not out.exists()
 
 
+@pytest.mark.usefixtures("_small")
 def test_a_missing_split_lists_what_was_looked_for(raw: Path, out: Path, capsys: Capture) -> None:
     """Guards against preparing seven splits of eight unasked, and against a user guessing file names."""
     write_full(raw)
@@ -306,18 +314,23 @@ def test_a_real_folder_of_pictures_stays(raw: Path, out: Path, tmp_path: Path, c
     assert "is a real folder and was left as it is; --images was not used" in ran.out
 
 
-@pytest.mark.parametrize("deeper", [True, False])
-def test_images_must_be_the_folder_itself(
-    raw: Path, out: Path, tmp_path: Path, capsys: Capture, deeper: bool
-) -> None:
+def test_images_may_name_a_folder_above(raw: Path, out: Path, tmp_path: Path, capsys: Capture) -> None:
     """Guards against a link one folder too high, after which every picture is missing."""
     images = tmp_path / "coco"
-    if deeper:
-        (images / "train2014").mkdir(parents=True)
+    (images / "train2014").mkdir(parents=True)
     write_raw(raw, "refcoco_val.jsonl", lines([rec_row(0)]))
     ran = run(capsys, "prepare", "refcoco", "--raw", raw, "--out", out, "--allow-partial", "--images", images)
+    assert ran.code == 0
+    assert (out / "coco/train2014").readlink() == images / "train2014"
+
+
+def test_images_must_be_a_folder(raw: Path, out: Path, tmp_path: Path, capsys: Capture) -> None:
+    """Guards against a link to nowhere, after which every picture is missing."""
+    write_raw(raw, "refcoco_val.jsonl", lines([rec_row(0)]))
+    no = tmp_path / "no"
+    ran = run(capsys, "prepare", "refcoco", "--raw", raw, "--out", out, "--allow-partial", "--images", no)
     assert ran.code == 2
-    assert (f"name {images}/train2014" if deeper else "no such folder") in ran.err
+    assert "no such folder" in ran.err
     assert not out.exists()
 
 
@@ -352,3 +365,42 @@ def test_prepared_rows_are_what_the_task_reads(raw: Path, out: Path, capsys: Cap
     assert run(capsys, "prepare", "refcoco", "--raw", raw, "--out", out, "--allow-partial").code == 0
     samples = load(TASKS[0], DataRoot(out, demo=False)).samples
     assert [sample.question for sample in samples] == ["a\u2028b\x85c", "thing 1 – «links»"]
+
+
+def test_a_named_source_is_taken_whatever_its_name(raw: Path, out: Path, capsys: Capture) -> None:
+    """Guards the way out where names mislead: --source decides, and the form is still told by content."""
+    write_raw(raw, "refcoco_val.jsonl", lines([converted_row(0)]))
+    mine = write_raw(raw, "my own, file.txt.jsonl.gz", lines([rec_row(0), rec_row(1)]))
+    command = ("prepare", "refcoco", "--raw", raw, "--out", out, "--allow-partial")
+    assert run(capsys, *command, "--source", f"refcoco_val={mine}").code == 0
+    assert [row["id"] for row in read_jsonl(out / "refcoco/refcoco_val.jsonl")] == ["1000", "1001"]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("refcoco_val", "expected SPLIT=FILE with one of refcoco_val, refcoco_testA"),
+        ("nosuch={file}", "expected SPLIT=FILE with one of refcoco_val"),
+        ("refcoco_val={file}.no", "{file}.no: no such file"),
+        ("refcoco_val={file},{file}", "form 'REC' has 1 files, not 2"),
+        ("refcoco_val={other}", "{other} is no file of form 'REC': the first row lacks 'img_path'"),
+    ],
+)
+def test_a_wrong_source_is_one_line(raw: Path, out: Path, capsys: Capture, source: str, message: str) -> None:
+    """Guards the option against a split, a file or a form that is not there."""
+    file = write_raw(raw, "refcoco_val.jsonl", lines([rec_row(0)]))
+    other = write_raw(raw, "other.jsonl", lines([{"caption": "x"}]))
+    named = source.format(file=file, other=other)
+    ran = run(capsys, "prepare", "refcoco", "--raw", raw, "--out", out, "--source", named)
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert message.format(file=file, other=other) in ran.err
+    assert not out.exists()
+
+
+def test_a_source_named_twice_is_refused(raw: Path, out: Path, capsys: Capture) -> None:
+    """Guards against the last of two files winning without a word."""
+    file = write_raw(raw, "refcoco_val.jsonl", lines([rec_row(0)]))
+    twice = ("--source", f"refcoco_val={file}") * 2
+    ran = run(capsys, "prepare", "refcoco", "--raw", raw, "--out", out, *twice)
+    assert ran.code == 2
+    assert "refcoco_val is named twice" in ran.err

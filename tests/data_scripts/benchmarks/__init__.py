@@ -1,0 +1,1 @@
+"""Tests of data_scripts/benchmarks and of the forms they read."""

@@ -1,0 +1,113 @@
+"""GRIT's referring expressions: boxes are its server's, sizes are read from the pictures."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.data_scripts.benchmarks.support import Capture, error_of, prepare, rows, write
+from tests.data_scripts.support import Fields
+
+
+def asked(number: int, picture: str) -> Fields:
+    return {
+        "example_id": f"refexp_{number}",
+        "image_id": picture,
+        "task_name": "refexp",
+        "task_query": f"thing {number}",
+        "task_bbox": None,
+        "output_options": None,
+    }
+
+
+COCO, OTHER = "coco/train2014/COCO_train2014_000000000042.jpg", "distorted/refexp/refclef/1.jpg"
+SAMPLES = {"samples/test/refexp.json": [asked(0, COCO), asked(1, OTHER)]}
+
+
+def picture(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (64, 48)).save(path)
+
+
+def test_sizes_come_from_the_pictures(tmp_path: Path, capsys: Capture) -> None:
+    """Guards boxes in pixels: no file of GRIT has the width and height that a model's units need."""
+    write(tmp_path / "raw", SAMPLES)
+    picture(tmp_path / "GRIT/images" / OTHER)
+    picture(tmp_path / "GRIT" / COCO)
+    ran = prepare(capsys, "grit", tmp_path, "--images", tmp_path / "GRIT", partial=False)
+    assert ran.code == 0, ran.err
+    assert rows(tmp_path, "grit/grit_refexp.jsonl") == [
+        {"id": "refexp_0", "image": COCO, "expression": "thing 0", "width": 64, "height": 48},
+        {
+            "id": "refexp_1",
+            "image": f"grit/images/{OTHER}",
+            "expression": "thing 1",
+            "width": 64,
+            "height": 48,
+        },
+    ]
+    assert "grit_refexp 2 - 2 2" in " ".join(ran.out.split())
+
+
+def test_a_missing_picture_needs_a_word(tmp_path: Path, capsys: Capture) -> None:
+    """Guards against fewer expressions than there are, and against none at all."""
+    write(tmp_path / "raw", SAMPLES)
+    picture(tmp_path / "out" / COCO)
+    error = error_of(prepare(capsys, "grit", tmp_path, partial=False))
+    assert f"1 of 2 rows have no picture to read width and height from: {tmp_path}/out/grit/images/" in error
+    ran = prepare(capsys, "grit", tmp_path)
+    assert ran.code == 0
+    assert "they are left out" in ran.err
+    assert [row["id"] for row in rows(tmp_path, "grit/grit_refexp.jsonl")] == ["refexp_0"]
+    (tmp_path / "out" / COCO).write_bytes(b"no picture")
+    assert "2 of 2 rows have no picture" in error_of(prepare(capsys, "grit", tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (asked(0, COCO), "[1]: field 'example_id': 'refexp_0' already stands in [0]"),
+        (asked(1, "../x.jpg"), "[1]: field 'image_id': expected a path relative to the data root"),
+        (asked(1, COCO) | {"task_query": None}, "[1]: field 'task_query': expected a string, got null"),
+    ],
+)
+def test_a_bad_sample_is_named(tmp_path: Path, capsys: Capture, row: Any, message: str) -> None:
+    """Guards paths that lead out of the data root."""
+    write(tmp_path / "raw", {"refexp.json": [asked(0, COCO), row]})
+    assert f"refexp.json: {message}" in error_of(prepare(capsys, "grit", tmp_path))
+
+
+def example(**truth: Any) -> Fields:
+    return {
+        "gt": {"bboxes": [[1, 2, 30, 40]], "words": None} | truth,
+        "input": {"image_path": "examples/images/refexp_0.png", "task_query": "white cat", "task_bbox": None},
+        "src": "refcocop",
+    }
+
+
+def test_examples_of_the_repository(tmp_path: Path, capsys: Capture) -> None:
+    """Guards the one file of GRIT that has boxes, and that it is not taken for the benchmark."""
+    picture(tmp_path / "mine/refexp_0.png")
+    write(tmp_path / "raw", {"samples.json": {"vqa": [], "refexp": [example()]}})
+    images = ("--images", tmp_path / "mine")
+    assert "the examples of GRIT's repository only" in error_of(
+        prepare(capsys, "grit", tmp_path, *images, partial=False)
+    )
+    assert prepare(capsys, "grit", tmp_path, *images).code == 0
+    (row,) = rows(tmp_path, "grit/grit_refexp.jsonl")
+    assert (row["box"], row["expression"], row["width"]) == ([1, 2, 30, 40], "white cat", 64)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (example(bboxes=None), "refexp[0].gt: field 'bboxes': expected a list of one box, got null"),
+        (example(bboxes=[[1, 2, 3]]), "refexp[0].gt: field 'bboxes': expected 4 numbers"),
+        (example() | {"gt": []}, "refexp[0]: field 'gt': expected an object, got a list of 0"),
+    ],
+)
+def test_a_bad_example_is_named(tmp_path: Path, capsys: Capture, row: Fields, message: str) -> None:
+    """Guards the place of a fault inside an example."""
+    write(tmp_path / "raw", {"samples.json": {"refexp": [row]}})
+    assert f"samples.json: {message}" in error_of(prepare(capsys, "grit", tmp_path))
