@@ -1,7 +1,7 @@
 """Pictures: making a folder of them reachable under the data root, and opening every one."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,27 +30,30 @@ class Link:
             self.at.symlink_to(self.to, target_is_directory=True)
 
 
-def plan_links(out: Path, folders: Sequence[str], images: Sequence[str | Path]) -> list[Link]:
+def plan_links(out: Path, folders: Mapping[str, bool], images: Sequence[str | Path]) -> list[Link]:
     """What the --images options ask for; changes nothing yet.
 
-    `folders` are those that rows name, relative to the data root `out`. Each option is FOLDER=DIR, or DIR: a
-    folder that holds some of them, or the pictures themselves where rows name one folder only.
+    `folders` are those of a benchmark, relative to the data root `out`, each with whether rows name it. An
+    option is FOLDER=DIR, or DIR: a folder that holds some of those that rows name, or the pictures themselves
+    where they name one only.
 
     Raises:
-        UserError: a folder that no row names, a DIR that is no folder of pictures, a link in the way.
+        UserError: a DIR that is no folder of pictures, or could be several; a link in the way.
     """
+    wanted = [folder for folder, is_named in folders.items() if is_named]
     links: dict[str, Link] = {}
     for option in images:
         folder, sign, named = str(option).partition("=")
+        given = Path(option).expanduser()
         if sign and folder in folders:
-            pairs = {folder: Path(named)}
+            pairs = {folder: Path(named).expanduser()}
         else:
-            pairs = {folder: path for folder in folders if (path := _inside(Path(option), folder, folders))}
-            if not pairs and len(folders) == 1:
-                pairs = {folders[0]: Path(option)}
+            pairs = {folder: path for folder in wanted if (path := _inside(given, folder, wanted))}
+            if not pairs and len(wanted) == 1:
+                pairs = {wanted[0]: given}
             if not pairs:
                 raise UserError(
-                    f"--images {option}: expected FOLDER=DIR with one of {', '.join(folders)}, or a folder "
+                    f"--images {option}: expected FOLDER=DIR with one of {', '.join(wanted)}, or a folder "
                     f"that holds them"
                 )
         links |= {folder: plan_link(out / folder, path) for folder, path in pairs.items()}

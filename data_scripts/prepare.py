@@ -61,7 +61,7 @@ def prepare(benchmark: Benchmark, raw: Path, out: Path, options: Options) -> Non
         asked = any(not split.optional for split, _ in splits.values())
         _refuse_missing(benchmark, raw, absent, options.allow_partial and asked)
     named_pictures = [image for _, rows in splits.values() for image in rows.pictures]
-    folders = [folder for folder in benchmark.pictures if any(map(_below(folder), named_pictures))]
+    folders = {folder: any(map(_below(folder), named_pictures)) for folder in benchmark.pictures}
     links = pictures.plan_links(out, folders, options.images)
     if benchmark.needs_sizes:
         places = pictures.Places(out, links)
@@ -115,7 +115,9 @@ def _named(benchmark: Benchmark, sources: Sequence[str]) -> dict[str, list[Path]
             raise UserError(
                 f"--source {text}: {name} is named twice; several files of a form go into one, by comma"
             )
-        named[name] = [Path(path) for path in ([paths] if Path(paths).exists() else paths.split(","))]
+        named[name] = [
+            Path(path).expanduser() for path in ([paths] if Path(paths).exists() else paths.split(","))
+        ]
         for path in named[name]:
             if not path.exists():
                 raise UserError(f"--source {text}: {path}: no such file")

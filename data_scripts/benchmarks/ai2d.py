@@ -34,7 +34,8 @@ The pictures are in ai2d-all.zip: images belongs in <out>/ai2d/images, abc_image
         Split.of(
             TEST,
             Source(ai2d(PICTURES, ABC), (("questions", "questions_official"), ("ai2d_test_ids.csv",))),
-            Source(lettered(PICTURES, ABC), (("test.jsonl", "*_test.jsonl"),)),
+            Source(lettered(PICTURES, ABC), (("test.jsonl", "ai2d_test.jsonl"),)),
+            Source(lettered(PICTURES, ABC), (("*_test.jsonl",),)),
         )
     ],
     folders=("ai2d",),

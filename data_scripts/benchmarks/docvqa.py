@@ -24,10 +24,14 @@ def _official(at: str, public: bool = True) -> Form:
     )
 
 
-def _sources(*names: str, jsonl: tuple[str, ...], public: bool = True) -> tuple[Source, ...]:
-    """The official file, whole or only its rows, and Qwen-VL's."""
-    official = Source(_official("data", public), (names,), others=(_official("", public),))
-    return official, Source(converted(PICTURES, public=public), (jsonl,))
+def _sources(part: str, *names: str, public: bool = True) -> tuple[Source, ...]:
+    """The official file, whole or only its rows; Qwen-VL's; one like it with some prefix."""
+    form = converted(PICTURES, public=public)
+    return (
+        Source(_official("data", public), (names,), others=(_official("", public),)),
+        Source(form, ((f"{part}.jsonl", f"docvqa_{part}.jsonl"),)),
+        Source(form, ((f"*_{part}.jsonl",),)),
+    )
 
 
 BENCHMARK = Benchmark(
@@ -47,14 +51,9 @@ The pictures, of the same page, belong in <out>/docvqa/documents, whatever split
     home="https://www.docvqa.org",
     tasks=TASKS,
     splits=[
-        Split.of(
-            VAL, *_sources("*val_v1.0.json", "*val_v1.0_withQT.json", jsonl=("val.jsonl", "*_val.jsonl"))
-        ),
-        Split.of(TEST, *_sources("*test_v1.0.json", jsonl=("test.jsonl", "*_test.jsonl"), public=False)),
-        Split.training(
-            "docvqa",
-            *_sources("*train_v1.0.json", "*train_v1.0_withQT.json", jsonl=("train.jsonl", "*_train.jsonl")),
-        ),
+        Split.of(VAL, *_sources("val", "*val_v1.0.json", "*val_v1.0_withQT.json")),
+        Split.of(TEST, *_sources("test", "*test_v1.0.json", public=False)),
+        Split.training("docvqa", *_sources("train", "*train_v1.0.json", "*train_v1.0_withQT.json")),
     ],
     folders=("spdocvqa_qas", "val", "test", "train"),
     pictures={PICTURES: "documents of Task 1, https://rrc.cvc.uab.es/?ch=17 (log in)"},

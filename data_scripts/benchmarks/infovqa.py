@@ -24,10 +24,14 @@ def _official(at: str, public: bool = True) -> Form:
     )
 
 
-def _sources(*names: str, jsonl: tuple[str, ...], public: bool = True) -> tuple[Source, ...]:
-    """The official file, whole or only its rows, and Qwen-VL's."""
-    official = Source(_official("data", public), (names,), others=(_official("", public),))
-    return official, Source(converted(PICTURES, public=public), (jsonl,))
+def _sources(part: str, *names: str, public: bool = True) -> tuple[Source, ...]:
+    """The official file, whole or only its rows; Qwen-VL's; one like it with some prefix."""
+    form = converted(PICTURES, public=public)
+    return (
+        Source(_official("data", public), (names,), others=(_official("", public),)),
+        Source(form, ((f"{part}.jsonl", f"infovqa_{part}.jsonl"),)),
+        Source(form, ((f"*_{part}.jsonl",),)),
+    )
 
 
 BENCHMARK = Benchmark(
@@ -48,20 +52,10 @@ The pictures, of the same page, belong in <out>/infovqa/images.""",
     tasks=TASKS,
     splits=[
         Split.of(
-            VAL,
-            *_sources(
-                "infographicsVQA_val_v1.0.json",
-                "infographicsVQA_val_v1.0_withQT.json",
-                jsonl=("val.jsonl", "*_val.jsonl"),
-            ),
+            VAL, *_sources("val", "infographicsVQA_val_v1.0.json", "infographicsVQA_val_v1.0_withQT.json")
         ),
-        Split.of(
-            TEST,
-            *_sources("infographicsVQA_test_v1.0.json", jsonl=("test.jsonl", "*_test.jsonl"), public=False),
-        ),
-        Split.training(
-            "infovqa", *_sources("infographicsVQA_train_v1.0.json", jsonl=("train.jsonl", "*_train.jsonl"))
-        ),
+        Split.of(TEST, *_sources("test", "infographicsVQA_test_v1.0.json", public=False)),
+        Split.training("infovqa", *_sources("train", "infographicsVQA_train_v1.0.json")),
     ],
     folders=("infographicsvqa_qas",),
     pictures={PICTURES: "infographicsvqa_images of Task 3, https://rrc.cvc.uab.es/?ch=17 (log in)"},

@@ -13,7 +13,8 @@ COCO = ["coco/val2014", "coco/train2014"]
 def links(out: Path, folders: list[str], *images: str | Path) -> dict[str, Path]:
     """The links planned, by folder."""
     return {
-        link.at.relative_to(out).as_posix(): link.to for link in pictures.plan_links(out, folders, images)
+        link.at.relative_to(out).as_posix(): link.to
+        for link in pictures.plan_links(out, dict.fromkeys(folders, True), images)
     }
 
 
@@ -75,6 +76,14 @@ def test_none_of_several_is_said(tmp_path: Path) -> None:
 def test_pictures_are_found_before_the_link_is_made(tmp_path: Path, have: Path) -> None:
     """Guards rows that need their pictures' sizes while nothing is written yet."""
     out = tmp_path / "out"
-    places = pictures.Places(out, pictures.plan_links(out, COCO, [have]))
+    places = pictures.Places(out, pictures.plan_links(out, dict.fromkeys(COCO, True), [have]))
     assert places.path("coco/val2014/x.jpg") == have / "coco/val2014/x.jpg"
     assert places.path("grit/images/x.jpg") == out / "grit/images/x.jpg"
+
+
+def test_a_folder_that_no_row_names_may_be_linked_by_name(tmp_path: Path, have: Path) -> None:
+    """Guards one command line for all splits of VQAv2, whichever of them are prepared."""
+    option = f"coco/train2014={have / 'coco/train2014'}"
+    named = {"coco/val2014": True, "coco/train2014": False}
+    found = pictures.plan_links(tmp_path / "out", named, [option, have / "coco/val2014"])
+    assert [link.at.name for link in found] == ["train2014", "val2014"]

@@ -536,7 +536,7 @@ def test_the_wrong_number_of_rows_needs_a_word(tmp_path: Path, capsys: Capture) 
 def test_several_files_that_fit(tmp_path: Path, capsys: Capture) -> None:
     """Guards the choice: the same rows are one; of different ones the largest, if partial data will do."""
     row = {"image": "x/1.png", "question": "Who?", "question_id": 7, "answer": ["A"]}
-    write(tmp_path / "raw", {"a_val.jsonl": [row], "b_val.jsonl.gz": [row], "val.jsonl": [row]})
+    write(tmp_path / "raw", {"a_val.jsonl": [row], "b_val.jsonl.gz": [row], "c_val.jsonl": [row]})
     ran = prepare(capsys, "docvqa", tmp_path)
     assert ran.code == 0
     assert "a_val.jsonl (1 rows) is read, the same as " in ran.out
@@ -550,7 +550,7 @@ def test_several_files_that_fit(tmp_path: Path, capsys: Capture) -> None:
     assert (
         f"{tmp_path}/raw/b_val.jsonl.gz (2 rows) is read, not {tmp_path}/raw/a_val.jsonl (1 rows)" in ran.out
     )
-    write(tmp_path / "raw", {"val.jsonl": [other, row]})
+    write(tmp_path / "raw", {"c_val.jsonl": [other, row]})
     assert "several files may be meant" in error_of(prepare(capsys, "docvqa", tmp_path))
 
 
