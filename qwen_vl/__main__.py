@@ -1,11 +1,13 @@
-"""The command line of the model: `python -m qwen_vl finetune`."""
+"""The command line of the model: `python -m qwen_vl chat` and `finetune`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
 
+from qwen_vl import terminal
 from qwen_vl.errors import CheckpointError, ImageError, TrainingDataError
+from qwen_vl.options import Parser, filled, number, one_line, part, positive
 
 EXAMPLES = """\
 examples:
@@ -38,22 +40,20 @@ NUMBERS: list[tuple[str, int | float | None, str]] = [
 ]
 
 
-class Parser(argparse.ArgumentParser):
-    """argparse that says what is wrong in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        """Ends the program with exit code 2."""
-        self.exit(2, f"error: {message} ({self.prog} --help explains)\n")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; 0 done, 2 bad input in one line, 130 interrupted."""
     arguments = _parser().parse_args(argv)
+    command = vars(arguments).pop("command")
     try:
-        return _finetune(arguments)
-    except (CheckpointError, ImageError, TrainingDataError) as error:
-        print(f"error: {_one_line(str(error))}", file=sys.stderr)
+        code: int = command(arguments)
+        sys.stdout.flush()
+        return code
+    except (CheckpointError, ImageError, TrainingDataError, terminal.ChatError) as error:
+        print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `... | head` closed our output
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         print(
             f"error: {error.filename}: {error.strerror}" if error.filename else f"error: {error}",
@@ -61,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     except KeyboardInterrupt:
-        print("\ninterrupted: the same command goes on from the last saved step", file=sys.stderr)
+        advice = ": the same command goes on from the last saved step" if command is _finetune else ""
+        print(f"\ninterrupted{advice}", file=sys.stderr)
         return 130
 
 
@@ -69,22 +70,32 @@ def _parser() -> Parser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = Parser(prog="python -m qwen_vl", description="The Qwen-VL model.", formatter_class=raw)
     verbs = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
+    talk = verbs.add_parser(
+        "chat",
+        help=terminal.PURPOSE,
+        description=terminal.PURPOSE,
+        epilog=terminal.EXAMPLES,
+        formatter_class=raw,
+    )
+    terminal.add_options(talk)
+    talk.set_defaults(command=terminal.run)
     purpose = "supervised training on conversations"
     tune = verbs.add_parser(
         "finetune", help=purpose, description=purpose, epilog=EXAMPLES, formatter_class=raw
     )
+    tune.set_defaults(command=_finetune)
     add = tune.add_argument
     add(
         "--model",
         required=True,
-        type=_filled,
+        type=filled,
         help="where to start: a checkpoint folder, a hub id, or 'demo'",
     )
-    add("--data", required=True, type=_filled, metavar="JSON", help="the conversations")
+    add("--data", required=True, type=filled, metavar="JSON", help="the conversations")
     add(
         "--out",
         required=True,
-        type=_filled,
+        type=filled,
         metavar="DIR",
         help="the new checkpoint; an unfinished run in it goes on",
     )
@@ -100,8 +111,8 @@ def _parser() -> Parser:
     add("--save-dtype", choices=["bfloat16", "float16", "float32"], default="bfloat16", help="of the result")
     add("--seed", type=int, default=0, help="of the order of the data and of what is held out (0)")
     for name, default, purpose in NUMBERS:
-        kind, metavar = (_positive, "N") if not isinstance(default, float) else (_number, "X")
-        kind = _part if name in ("warmup", "beta2", "eval-fraction") else kind
+        kind, metavar = (positive, "N") if not isinstance(default, float) else (number, "X")
+        kind = part if name in ("warmup", "beta2", "eval-fraction") else kind
         shown = "" if default is None else f" ({default:g})"
         add(f"--{name}", type=kind, default=default, metavar=metavar, help=purpose + shown)
     return parser
@@ -112,50 +123,15 @@ def _finetune(arguments: argparse.Namespace) -> int:
     from qwen_vl.finetune import PARTS, Settings, finetune
 
     options = vars(arguments)
-    freeze = tuple(part for part in options["freeze"].split(",") if part)
-    for part in freeze:
-        if part not in PARTS:
-            raise TrainingDataError(f"--freeze {part}: unknown part; there are {', '.join(PARTS)}")
+    freeze = tuple(name for name in options["freeze"].split(",") if name)
+    for name in freeze:
+        if name not in PARTS:
+            raise TrainingDataError(f"--freeze {name}: unknown part; there are {', '.join(PARTS)}")
     model = str(DEMO_FOLDER) if options["model"] == "demo" else options["model"]
     out = finetune(Settings(**{**options, "freeze": freeze, "model": model}), progress=True)
     if out is not None:
         print(f"the trained checkpoint: {out}")
     return 0
-
-
-def _one_line(message: str) -> str:
-    """A message with line ends and control characters made harmless."""
-    return "".join(char if char.isprintable() else " " for char in message)
-
-
-def _filled(text: str) -> str:
-    if not text:
-        raise argparse.ArgumentTypeError("expected a name, got an empty text")
-    return text
-
-
-def _positive(text: str) -> int:
-    number = int(text) if text.isdecimal() else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got '{text}'")
-    return number
-
-
-def _number(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number <= 1e30:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0, got '{text}'")
-    return number
-
-
-def _part(text: str) -> float:
-    number = _number(text)
-    if number >= 1:
-        raise argparse.ArgumentTypeError(f"expected a number of at least 0 and below 1, got '{text}'")
-    return number
 
 
 if __name__ == "__main__":
