@@ -1,7 +1,8 @@
 """Answers made elsewhere: reading the usual files. Which sample an answer belongs to is matching.py's.
 
-A file is a JSON list (of objects or of plain texts), a JSON object id -> text, or JSONL of objects; gzip is
-unpacked.
+A file is a JSON list (of objects or of plain texts), a JSON object id -> text, JSONL of objects, or an object
+that holds one of these under "results" or "predictions"; gzip is unpacked. A folder is one of MME's: a file
+`<category>.txt` each, with lines of picture, question, true answer and answer, separated by tabs.
 """
 
 import json
@@ -19,6 +20,11 @@ PICTURE_KEYS = ("image_id", "image_name", "imgname", "image")
 TEXT_KEYS = ("prediction", "predicted_answer", "response", "text", "caption", "answer")
 """Keys of the answer, the first that is there: files that keep both call the reference `answer`."""
 QUESTION_KEYS = ("question", "query")
+WRAPPERS = ("results", "predictions")
+"""Keys of an object under which a file may hold its answers, beside what it says of them."""
+
+
+MME_COLUMNS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +53,9 @@ def read_answers(path: Path, id_key: str | None = None, text_key: str | None = N
         UserError: the file cannot be read.
         DataError: something in it is no answer; names the place and what is allowed.
     """
-    try:
-        text = unpacked(path.read_bytes(), path).decode("utf-8-sig")
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except UnicodeDecodeError as error:
-        raise DataError(path, f"not UTF-8 text (byte {error.start + 1})") from None
-    reader = _Reader(path, id_key, text_key)
-    answers = reader.document(text)
+    if path.is_dir():
+        return _read_folder(path)
+    answers = _Reader(path, id_key, text_key).document(_text(path))
     if not answers:
         raise DataError(path, "the file has no answers")
     return answers
@@ -68,6 +69,8 @@ class _Reader:
 
     def document(self, text: str) -> list[Answer]:
         lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+        if len(lines) > 1 and all(line.lstrip().startswith("{") for _, line in lines):
+            lines = [(number, line.rstrip().removesuffix(",")) for number, line in lines]  # as SEED-Bench's
         if len(lines) > 1 and lines[0][1].lstrip().startswith("{") and _is_json(lines[0][1]):
             return [
                 self.row(parse_row(line.encode(), self.path, number).fields, f"line {number}")
@@ -79,12 +82,18 @@ class _Reader:
             whole = json.loads(text, object_pairs_hook=without_repeats)
         except (ValueError, RecursionError) as error:
             raise DataError(self.path, f"not valid JSON or JSONL: {error}") from None
+        return self.value(whole)
+
+    def value(self, whole: Any) -> list[Answer]:
         if isinstance(whole, list):
             return [self.row(item, f"item {number}") for number, item in enumerate(whole)]
         if not isinstance(whole, dict):
             raise DataError(self.path, "expected a list, an object id -> text, or JSONL")
         if any(key in whole for key in self.id_keys) and any(key in whole for key in self.text_keys):
             return [self.row(whole, "line 1")]
+        wrapped = next((whole[key] for key in WRAPPERS if isinstance(whole.get(key), dict | list)), None)
+        if wrapped is not None:
+            return self.value(wrapped)
         return [Answer(key, self.text(value, f"id '{key}'"), f"id '{key}'") for key, value in whole.items()]
 
     def row(self, item: Any, place: str) -> Answer:
@@ -119,6 +128,38 @@ class _Reader:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return json.dumps(value)
         raise DataError(self.path, f"{place}: expected the answer as text, got {json.dumps(value):.40}")
+
+
+def _read_folder(folder: Path) -> list[Answer]:
+    """MME's answers. Pictures stand twice in a file; the questions tell which is which."""
+    answers = []
+    for path in sorted(folder.glob("*.txt")):
+        lines = [line.split("\t") for line in _text(path).split("\n") if line.strip()]
+        if path.name == "readme.txt" and not any(len(fields) >= MME_COLUMNS - 1 for fields in lines):
+            continue
+        for number, fields in enumerate(lines, 1):
+            if len(fields) < MME_COLUMNS:
+                raise DataError(
+                    path,
+                    f"expected picture, question, true answer and answer, separated by tabs; got "
+                    f"{len(fields)} of {MME_COLUMNS}",
+                    number,
+                )
+            picture, question, _, *answer = fields
+            place = f"{path.name} line {number}"
+            answers.append(Answer(f"{path.stem}/{picture}", "\t".join(answer), place, question=question))
+    if not answers:
+        raise DataError(folder, "the folder has no file of answers (<category>.txt)")
+    return answers
+
+
+def _text(path: Path) -> str:
+    try:
+        return unpacked(path.read_bytes(), path).decode("utf-8-sig")
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+    except UnicodeDecodeError as error:
+        raise DataError(path, f"not UTF-8 text (byte {error.start + 1})") from None
 
 
 def _is_json(text: str) -> bool:

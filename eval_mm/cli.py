@@ -141,7 +141,8 @@ def _print_submissions(results: Sequence[Result], folder: str | os.PathLike[str]
         if submission is not None:
             whole = result.complete or result.num_samples == result.num_published
             part = "" if whole else f" (not the whole split: {result.num_samples:,} answers)"
-            print(f"for the server of {result.task}: {Path(folder, result.task, submission.file_name)}{part}")
+            for name in submission.files:
+                print(f"for the server of {result.task}: {Path(folder, result.task, name)}{part}")
 
 
 def _list(arguments: argparse.Namespace) -> int:

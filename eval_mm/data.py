@@ -151,6 +151,13 @@ class Row:
             raise self.error(field, f"{wanted}, got {_show(value)}")
         return x1, y1, x2, y2
 
+    def images(self, field: str) -> tuple[Image, ...]:
+        """A list of paths, possibly empty, each as `image` takes it."""
+        value = self._value(field)
+        if not isinstance(value, list):
+            raise self.error(field, f"expected a list of paths, got {_show(value)}")
+        return tuple(Row({field: path}, self.path, self.line).image(field) for path in value)
+
     def image(self, field: str) -> Image:
         """A path relative to the data root and inside it; the file need not exist."""
         value = self.string(field)

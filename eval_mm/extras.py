@@ -4,7 +4,7 @@ from importlib.util import find_spec
 
 from eval_mm.errors import UserError
 
-PROBES = {"qwen": "torch", "caption": "pycocoevalcap"}
+PROBES = {"qwen": "torch", "caption": "pycocoevalcap", "tables": "openpyxl"}
 """Extra -> a package that shows it is there."""
 
 

@@ -43,7 +43,12 @@ _Index = Mapping[str, _Waiting]
 
 
 def match(
-    answers: Sequence[Answer], samples: Sequence[Sample], path: Path, how: str, subset: bool
+    answers: Sequence[Answer],
+    samples: Sequence[Sample],
+    path: Path,
+    how: str,
+    subset: bool,
+    members: Sequence[str] = (),
 ) -> Matched:
     """Gives each sample its answer.
 
@@ -51,11 +56,11 @@ def match(
     pictures, by picture (file name, its stem, or the number at the stem's end); then the answers about a
     picture belong, in file order, to the samples about it, and there must be one for each, since a lost one
     would shift the others. Where the file states the questions in the words of the data they decide instead.
+    `members` are the names of a composite task's parts, which a file's ids need not repeat.
 
     Raises:
-        DataError: an answer that belongs to no sample (without `subset`), more answers than samples for an
-        id, or a
-            picture with too few.
+        DataError: an answer of no sample (without `subset`), more answers than samples for an id,
+            or a picture with too few.
         UserError: by order, another number of answers than of samples.
     """
     if how == "order":
@@ -65,7 +70,7 @@ def match(
         raise DataError(
             path, f"{without_id.place} has no id; name its key with --id-key, or use --match order"
         )
-    index = _choose_index(answers, samples)
+    index = _choose_index(answers, samples, members)
     by_question = _states_questions(answers, index)
     predictions: dict[str, Prediction] = {}
     num_unused = 0
@@ -118,15 +123,29 @@ def _by_order(answers: Sequence[Answer], samples: Sequence[Sample], path: Path) 
     return Matched({sample.id: Prediction(sample.id, answer.text) for sample, answer in pairs}, 0)
 
 
-def _choose_index(answers: Sequence[Answer], samples: Sequence[Sample]) -> _Index:
+def _choose_index(answers: Sequence[Answer], samples: Sequence[Sample], members: Sequence[str]) -> _Index:
     """Samples by id; by picture where the key says picture and that fits as many, or where no id fits."""
-    by_id = {sample.id: _Waiting(deque([sample])) for sample in samples}
+    by_id = _index_ids(samples, members)
     by_picture = _index_pictures(samples)
     fits_id = sum(_find(answer, by_id) is not None for answer in answers)
     fits_picture = sum(_find(answer, by_picture) is not None for answer in answers)
     if answers[0].names_picture:
         return by_picture if fits_picture >= fits_id else by_id
     return by_id if fits_id or not fits_picture else by_picture
+
+
+def _index_ids(samples: Sequence[Sample], members: Sequence[str]) -> _Index:
+    """Samples by id, and by what an id shares with others.
+
+    `101669:1` is question 101669, `count/1.jpg#0` the first about that picture, `seedbench_image/7` sample 7.
+    """
+    waiting: dict[str, _Waiting] = {}
+    for sample in samples:
+        member, _, inner = sample.id.partition("/")
+        own = inner if member in members else sample.id
+        for name in dict.fromkeys((sample.id, own, re.split(r"[:#]", own)[0])):
+            waiting.setdefault(name, _Waiting(deque())).samples.append(sample)
+    return waiting
 
 
 def _index_pictures(samples: Sequence[Sample]) -> _Index:

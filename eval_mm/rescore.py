@@ -93,7 +93,12 @@ def score(
             f"writes the file for the benchmark's server"
         )
     matched = match_answers(
-        read_answers(path, id_key, text_key), dataset.samples, path, match or "id", subset
+        read_answers(path, id_key, text_key),
+        dataset.samples,
+        path,
+        match or "id",
+        subset,
+        [member.name for member in answered.members],
     )
     scored = score_task(
         answered,
@@ -103,7 +108,7 @@ def score(
         Asked(
             ModelInfo(path.name, box_scale=box_scale or "999"),
             store.UNKNOWN_PROMPT,
-            {"answers_sha256": store.file_sha256(path), "num_unused": matched.num_unused},
+            {"answers_sha256": store.answers_sha256(path), "num_unused": matched.num_unused},
             subset,
         ),
     )

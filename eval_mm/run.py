@@ -148,10 +148,16 @@ def run(
     with store.RunFolder.create(Path(out) if out is not None else RUNS / _folder_name(model)) as folder:
         backend = models.load(model, device, dtype) if isinstance(model, str) else model
         notices = _compare_with_folder(folder, backend, [task.name for task in chosen])
-        plans = [
-            _plan(task, dataset, _protocol_for(task, protocol, backend), few_shot, selection)
-            for task, dataset in zip(chosen, datasets, strict=True)
-        ]
+        plans, left_out = [], []
+        for task, dataset in zip(chosen, datasets, strict=True):
+            asking = tasks.get_protocol(task, protocol or backend.info.protocol)
+            if asking.chat and not backend.info.chat:
+                left_out.append(task.name)
+            else:
+                plans.append(_plan(task, dataset, asking, few_shot, selection))
+        if left_out:
+            notices.append(_needs_chat(backend.info.name, left_out, nothing_else=not plans))
+            composite = [task for task in composite if not {part.name for part in task.members} & {*left_out}]
         record = describe_run(backend.info, arguments)
         folder.manifest.setdefault("runs", []).append(record)
         outcomes: dict[str, Outcome] = {}
@@ -170,7 +176,12 @@ def run(
             )
         record["finished"] = now()
         folder.write_manifest()
-    ordered = {part.name: outcomes[part.name] for task in named for part in (*task.members, task)}
+    ordered = {
+        part.name: outcomes[part.name]
+        for task in named
+        for part in (*task.members, task)
+        if part.name in outcomes
+    }
     return Report(tuple(ordered.values()), folder.path, datasets[0].root, backend.info, tuple(notices))
 
 
@@ -219,15 +230,12 @@ def _plan(
     return Plan(task, dataset, protocol, selection, examples)
 
 
-def _protocol_for(task: Task, name: str | None, backend: Backend) -> Protocol:
-    """The protocol a back end is asked by; UserError for a chat turn to a model without a chat format."""
-    protocol = tasks.get_protocol(task, name or backend.info.protocol)
-    if protocol.chat and not backend.info.chat:
-        raise UserError(
-            f"{backend.info.name} is a base model without a chat format, which {protocol.name} needs; "
-            f"--protocol qwen-vl does without"
-        )
-    return protocol
+def _needs_chat(model: str, names: Sequence[str], nothing_else: bool) -> str:
+    """What is said of tasks that a base model cannot be asked; UserError where there are no others."""
+    said = f"{model} is a base model without a chat format, which {', '.join(names)} needs here"
+    if nothing_else:
+        raise UserError(f"{said}; --protocol qwen-vl does without where a task has it")
+    return f"{said}: left out"
 
 
 def _run_task(

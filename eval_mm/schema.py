@@ -196,13 +196,13 @@ Metrics = dict[str, Metric]
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """The file that a benchmark's server takes where answers are not public.
+    """The files that a benchmark's server takes where answers are not public.
 
-    `write(samples, predictions, context)` makes its bytes; official id types are restored there.
+    `write(samples, predictions, context)` makes the bytes of each; official id types are restored there.
     """
 
-    file_name: str
-    write: Callable[[Sequence[Sample], Sequence[Prediction], Context], bytes]
+    files: tuple[str, ...]
+    write: Callable[[Sequence[Sample], Sequence[Prediction], Context], tuple[bytes, ...]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,10 +69,10 @@ def judge(
     if not samples:
         raise UserError(f"task {task.name}: no sample has an answer")
     answers = [predictions[sample.id] for sample in samples]
-    if samples[0].target is None:
-        return Judged(samples, answers, [Score(None, answer.text.strip(), NOT_PUBLIC) for answer in answers])
     if task.needs is not None:
         extras.require(task.needs, f"task {task.name}")
+    if samples[0].target is None:
+        return Judged(samples, answers, [Score(None, answer.text.strip(), NOT_PUBLIC) for answer in answers])
     readable = [answer if answer.error is None else replace(answer, text="") for answer in answers]
     scores = [
         score if answer.error is None else Score(None, "", f"error: {answer.error}")
@@ -130,12 +130,13 @@ class Scored:
             },
         )
 
-    def submission(self) -> tuple[str, bytes] | None:
-        """The name and content of the server's file, for a task that has one."""
-        file = self.task.submission
-        if file is None:
-            return None
-        return file.file_name, file.write(self.judged.samples, self.judged.predictions, self.context)
+    def submission(self) -> dict[str, bytes]:
+        """The server's files by name; none for a task that has none."""
+        sent = self.task.submission
+        if sent is None:
+            return {}
+        contents = sent.write(self.judged.samples, self.judged.predictions, self.context)
+        return dict(zip(sent.files, contents, strict=True))
 
 
 def score_task(

@@ -217,9 +217,9 @@ class RunFolder:
         write_json(self.path / MANIFEST, self.manifest)
 
     def write_result(
-        self, result: Result, scores: Iterable[dict[str, Any]], submission: tuple[str, bytes] | None = None
+        self, result: Result, scores: Iterable[dict[str, Any]], submission: Mapping[str, bytes]
     ) -> None:
-        """Writes a task's scores, result and submission file (its name and content).
+        """Writes a task's scores, result and submission files (content by name).
 
         Under another scorer than the run's, scores and result stand beside the run's own.
         """
@@ -228,8 +228,7 @@ class RunFolder:
         folder = self.task_folder(result.task)
         write_all({folder / f"scores{suffix}.jsonl": jsonl(scores)})
         write_json(folder / f"result{suffix}.json", result.to_json())
-        if submission is not None:
-            write_all({folder / submission[0]: submission[1]})
+        write_all({folder / name: content for name, content in submission.items()})
 
 
 def read_answers(folder: Path) -> list[Prediction]:
@@ -258,6 +257,14 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def answers_sha256(path: Path) -> str:
+    """The sha256 of a file of answers; of a folder of such files, that of their names and contents."""
+    if not path.is_dir():
+        return file_sha256(path)
+    listed = "".join(f"{inner.name} {file_sha256(inner)}\n" for inner in sorted(path.glob("*.txt")))
+    return hashlib.sha256(listed.encode("utf-8", ESCAPES)).hexdigest()
 
 
 def _parse_prediction(line: bytes) -> Prediction | None:

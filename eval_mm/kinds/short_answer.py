@@ -51,14 +51,18 @@ def _relaxed(variant: relaxed.Variant) -> Rule:
     return Rule(
         f"relaxed accuracy ({variant})",
         lambda text, answers: relaxed.relaxed_accuracy(text, answers, variant),
-        lambda answers: Normalisation(),
+        lambda answers: Normalisation(relaxed.STEPS),
     )
 
 
 VQA_QWEN_VL, VQA_OFFICIAL, VQA_TEXTVQA = _vqa("qwen-vl"), _vqa("official"), _vqa("textvqa")
 ANLS, ANLS_STRICT = _anls("ANLS", strict=False), _anls("ANLS, strict", strict=True)
 RELAXED_QWEN_VL, RELAXED_OFFICIAL = _relaxed("qwen-vl"), _relaxed("official")
-EXACT = Rule("exact match, case ignored", exact.exact_match, lambda answers: Normalisation())
+EXACT = Rule(
+    "exact match, case ignored",
+    exact.exact_match,
+    lambda answers: Normalisation(exact.STEPS, exact.STEPS),
+)
 GQA_QWEN_VL = Rule(
     "GQA exact match (qwen-vl)",
     lambda text, answers: gqa.gqa_accuracy(text, answers, "qwen-vl"),
@@ -67,7 +71,7 @@ GQA_QWEN_VL = Rule(
 GQA_OFFICIAL = Rule(
     "GQA exact match (official)",
     lambda text, answers: gqa.gqa_accuracy(text, answers, "official"),
-    lambda answers: Normalisation(),
+    lambda answers: Normalisation(gqa.OFFICIAL),
 )
 
 

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
+from eval_mm.files import ESCAPES
 from eval_mm.kinds.grounding import box_in_pixels
 from eval_mm.metrics import box
 from eval_mm.schema import Context, Prediction, Sample, Submission
@@ -29,7 +30,9 @@ def grit(task: str) -> Submission:
     parameters in millions and is left out where that is not known.
     """
 
-    def write(samples: Sequence[Sample], predictions: Sequence[Prediction], context: Context) -> bytes:
+    def write(
+        samples: Sequence[Sample], predictions: Sequence[Prediction], context: Context
+    ) -> tuple[bytes, ...]:
         rows = []
         for sample, prediction in zip(samples, predictions, strict=True):
             found = box_in_pixels(box.read_any, sample, prediction, context)
@@ -38,18 +41,20 @@ def grit(task: str) -> Submission:
         files: dict[str, object] = {f"{task}.json": rows}
         if context.model.parameters is not None:
             files["params.json"] = {"params_in_millions": round(context.model.parameters / 1e6)}
-        return _zip({f"test/{name}": json.dumps(value) for name, value in files.items()})
+        return (_zip({f"test/{name}": json.dumps(value) for name, value in files.items()}),)
 
-    return Submission("submission.zip", write)
+    return Submission(("submission.zip",), write)
 
 
 def _answers(key: str, name: Callable[[Sample], int | str]) -> Submission:
-    def write(samples: Sequence[Sample], predictions: Sequence[Prediction], context: Context) -> bytes:
+    def write(
+        samples: Sequence[Sample], predictions: Sequence[Prediction], context: Context
+    ) -> tuple[bytes, ...]:
         pairs = zip(samples, predictions, strict=True)
         rows = [{key: name(sample), "answer": prediction.text.strip()} for sample, prediction in pairs]
-        return json.dumps(rows, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        return (json.dumps(rows, ensure_ascii=False).encode("utf-8", ESCAPES),)
 
-    return Submission("submission.json", write)
+    return Submission(("submission.json",), write)
 
 
 def _zip(texts: dict[str, str]) -> bytes:

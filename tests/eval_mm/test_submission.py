@@ -60,7 +60,7 @@ def test_grit_takes_a_zip() -> None:
     sample = sample_of("grit_refexp", width=1998, height=999)
     answers = [Prediction("7", "(100,200),(500,600)"), Prediction("8", "nothing")]
     model = ModelInfo("m", box_scale="999", parameters=9_600_000_000)
-    content = task.submission.write([sample, replace(sample, id="8")], answers, Context(model))
+    (content,) = task.submission.write([sample, replace(sample, id="8")], answers, Context(model))
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         assert sorted(archive.namelist()) == ["test/params.json", "test/refexp.json"]
         assert json.loads(archive.read("test/params.json")) == {"params_in_millions": 9600}
@@ -68,9 +68,9 @@ def test_grit_takes_a_zip() -> None:
             {"example_id": "7", "confidence": 1.0, "bboxes": [[200, 200, 1000, 600]]},
             {"example_id": "8", "confidence": 0.0, "bboxes": [[0, 0, 0, 0]]},
         ]
-    again = task.submission.write([sample, replace(sample, id="8")], answers, Context(model))
+    (again,) = task.submission.write([sample, replace(sample, id="8")], answers, Context(model))
     assert again == content, "the same answers make the same bytes"
-    unknown = task.submission.write([sample], answers[:1], Context(replace(model, parameters=None)))
+    (unknown,) = task.submission.write([sample], answers[:1], Context(replace(model, parameters=None)))
     with zipfile.ZipFile(io.BytesIO(unknown)) as archive:
         assert archive.namelist() == ["test/refexp.json"]
     assert to_open_sample is task.to_sample
