@@ -169,7 +169,7 @@ def mmbench_row(index: int, choices: list[str], right: str, category: str = "log
 def test_mmbench_by_hand() -> None:
     """Three questions with rotations; every figure worked out by hand.
 
-    5: all three rotations right. 6: fox, owl, fox chosen where owl is right: neither circular nor vanilla, and
+    5: every rotation right. 6: fox, owl, fox chosen where owl is right: neither circular nor vanilla, and
     fox is the majority. 7: two rotations, one right and one wrong: a tie of two that contains the right one.
     """
     rows = [
