@@ -98,8 +98,11 @@ def draw_boxes(picture: Image.Image, boxes: Iterable[RefBox], font: str | Path |
                 known[ref] = next(colours)
             current = known[ref]
         colour = next(colours) if current is None else current
-        corners = pixels(box, *drawn.size)
-        canvas.rectangle(corners, outline=colour, width=line)
+        corners = left, top, right, bottom = pixels(box, *drawn.size)
+        for inset in range(line):  # Pillow's rectangle leaves a box that is narrower than its line
+            x1, y1, x2, y2 = left + inset, top + inset, right - inset, bottom - inset
+            if x1 <= x2 and y1 <= y2:
+                canvas.line([(x1, y1), (x2, y1), (x2, y2), (x1, y2), (x1, y1)], fill=colour)
         if ref:
             labels.append((ref, corners, colour))
     for ref, corners, colour in labels:  # last, so that no outline crosses a label

@@ -2,7 +2,7 @@
 
 Temperature, then the top_k likeliest, then the likeliest that together hold top_p: order and masks of the
 library the published chat runs on (https://github.com/huggingface/transformers, logits warpers). Deviations:
-computed in float32 whatever the compute dtype; drawn on the CPU from a generator of its own, so the same seed
+computed in float64 whatever the compute dtype; drawn on the CPU from a generator of its own, so the same seed
 gives the same text beside any other work, and nothing else is disturbed.
 
 Shapes: V vocab_size.
@@ -98,12 +98,12 @@ def read_defaults(path: Path) -> ChatDefaults:
 
 
 def probabilities(logits_V: Tensor, sampling: Sampling) -> Tensor:
-    """Probabilities (V,), float32 on the CPU, that a token is drawn with; temperature must be above 0.
+    """Probabilities (V,), float64 on the CPU, that a token is drawn with; temperature must be above 0.
 
     Of equal logits at the edge of top_k all stay; at the edge of top_p those with the lowest ids.
     """
     assert sampling.temperature > 0, sampling
-    logits_V = logits_V.detach().float().cpu()
+    logits_V = logits_V.detach().cpu().double()
     scaled_V = (logits_V - logits_V.max()) / sampling.temperature
     if 0 < sampling.top_k < len(scaled_V):
         least = scaled_V.topk(sampling.top_k).values[-1]
