@@ -39,7 +39,12 @@ class _Waiting:
         return sample
 
 
-_Index = Mapping[str, _Waiting]
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """Names -> the samples they name, ids or, with `pictures`, pictures."""
+
+    waiting: Mapping[str, _Waiting]
+    pictures: bool
 
 
 def match(
@@ -79,7 +84,7 @@ def match(
         sample = waiting.take(answer.question if by_question else None) if waiting else None
         if sample is not None:
             predictions[sample.id] = Prediction(sample.id, answer.text)
-        elif subset and (waiting is None or by_question):
+        elif subset and (waiting is None or by_question or not index.pictures):
             num_unused += 1
         elif waiting is None:
             known = ", ".join(sample.id for sample in samples[:3])
@@ -93,7 +98,7 @@ def match(
             raise DataError(path, f"{answer.place}: more answers {what} for the id '{answer.id}'")
     if not predictions:
         raise DataError(path, "no answer belongs to any sample of the task")
-    for name, waiting in index.items() if not by_question else ():
+    for name, waiting in index.waiting.items() if not by_question else ():
         if waiting.num_given and waiting.samples:
             raise DataError(
                 path,
@@ -145,7 +150,7 @@ def _index_ids(samples: Sequence[Sample], members: Sequence[str]) -> _Index:
         own = inner if member in members else sample.id
         for name in dict.fromkeys((sample.id, own, re.split(r"[:#]", own)[0])):
             waiting.setdefault(name, _Waiting(deque())).samples.append(sample)
-    return waiting
+    return _Index(waiting, pictures=False)
 
 
 def _index_pictures(samples: Sequence[Sample]) -> _Index:
@@ -158,7 +163,8 @@ def _index_pictures(samples: Sequence[Sample]) -> _Index:
     for picture in waiting:
         for name in _names(picture):
             owners.setdefault(name, set()).add(picture)
-    return {name: waiting[next(iter(pictures))] for name, pictures in owners.items() if len(pictures) == 1}
+    alone = {name: waiting[next(iter(found))] for name, found in owners.items() if len(found) == 1}
+    return _Index(alone, pictures=True)
 
 
 def _names(picture: str) -> set[str]:
@@ -171,11 +177,11 @@ def _names(picture: str) -> set[str]:
 def _find(answer: Answer, index: _Index) -> _Waiting | None:
     """The samples an answer's id names; a picture may be named by path, file name, stem or number."""
     assert answer.id is not None
-    if answer.id in index:
-        return index[answer.id]
+    named = index.waiting
+    if answer.id in named:
+        return named[answer.id]
     path = PurePosixPath(answer.id.replace("\\", "/"))
-    if path.name in index or not answer.names_picture:
-        return index.get(path.name)
-    return next(
-        (index[name] for name in sorted(_names(answer.id), key=len, reverse=True) if name in index), None
-    )
+    if path.name in named or not answer.names_picture:
+        return named.get(path.name)
+    longest_first = sorted(_names(answer.id), key=len, reverse=True)
+    return next((named[name] for name in longest_first if name in named), None)

@@ -21,16 +21,18 @@ from eval_mm.schema import Context, Image, Prediction, Prompt, Protocol, Sample,
 
 INSTRUCTION = "\nAnswer with the option's letter from the given choices directly."
 LETTERS = string.ascii_uppercase
+UNSHOWN = 4
+"""How many options a row without texts of them has: its answers can be scored, but not asked for."""
 
 
-def to_sample(row: Row) -> Sample:
+def to_sample(row: Row, unshown: bool = False) -> Sample:
     """A choice row as a sample; the target is the index of the right option."""
-    return to_open_sample(row, answered=True)
+    return to_open_sample(row, True, unshown)
 
 
-def to_open_sample(row: Row, answered: bool = False) -> Sample:
-    """A row of a split whose answers need not be public."""
-    choices = row.texts("choices")
+def to_open_sample(row: Row, answered: bool = False, unshown: bool = False) -> Sample:
+    """A row of a split whose answers need not be public or, if `unshown`, whose options need not be known."""
+    choices = () if unshown and row.fields.get("choices") == [] else row.texts("choices")
     if len(choices) > len(LETTERS):
         raise row.error("choices", f"expected at most {len(LETTERS)}, got {len(choices)}")
     known = answered or "answer" in row.fields
@@ -39,7 +41,7 @@ def to_open_sample(row: Row, answered: bool = False) -> Sample:
         images=_images(row),
         question=row.text("question"),
         choices=choices,
-        target=row.index("answer", len(choices)) if known else None,
+        target=row.index("answer", len(choices) or UNSHOWN) if known else None,
         metadata={name: text for name in ("hint", "category") if (text := row.optional(name))},
     )
 
@@ -51,12 +53,14 @@ def prompt_ranked(sample: Sample) -> Prompt:
 
 
 def question_and_options(sample: Sample) -> str:
-    """The last three lines of the published prompt."""
+    """The last three lines of the published prompt. UserError where the options are not known."""
+    _check_shown(sample)
     return f"Question: {sample.question}\nOptions: {lettered(sample.choices)}\nAnswer:"
 
 
 def prompt_instruct(sample: Sample) -> Prompt:
     """Hint if there is one, question, lettered options, and the request for a letter."""
+    _check_shown(sample)
     hint = f"{sample.metadata['hint']}\n" if "hint" in sample.metadata else ""
     return (*sample.images, f"{hint}{sample.question}\n{lettered(sample.choices)}{INSTRUCTION}")
 
@@ -64,6 +68,18 @@ def prompt_instruct(sample: Sample) -> Prompt:
 def letters(sample: Sample) -> tuple[str, ...]:
     """The continuations that are ranked."""
     return tuple(f" {letter}" for letter in LETTERS[: len(sample.choices)])
+
+
+def _check_shown(sample: Sample) -> None:
+    if not sample.choices:
+        raise UserError(
+            f"sample '{sample.id}' has no options: answers to it can be scored, but it cannot be asked"
+        )
+
+
+def _options(sample: Sample) -> str:
+    """The letters of its options."""
+    return LETTERS[: len(sample.choices) or UNSHOWN]
 
 
 def _judge_rank(sample: Sample, prediction: Prediction, context: Context) -> Score:
@@ -84,9 +100,9 @@ def _judge_rank(sample: Sample, prediction: Prediction, context: Context) -> Sco
 def _judge_given(sample: Sample, text: str) -> Score:
     """A letter or a 0-based index as files of answers hold them; anything else is unparsed."""
     text = text.strip()
-    if text.isascii() and text.isdecimal() and int(text) < len(sample.choices):
+    if text.isascii() and text.isdecimal() and int(text) < len(_options(sample)):
         return _score(sample, int(text), "given as index")
-    if len(text) == 1 and text.upper() in LETTERS[: len(sample.choices)]:
+    if len(text) == 1 and text.upper() in _options(sample):
         return _score(sample, LETTERS.index(text.upper()), "given as letter")
     return Score(None, "", "no letter or index of an option")
 
@@ -96,7 +112,7 @@ def _judge_text(sample: Sample, prediction: Prediction, context: Context) -> Sco
         raise UserError(
             "these answers are ranked options, and this protocol reads texts; use --protocol qwen-vl"
         )
-    found = read_choice(prediction.text, sample.choices)
+    found = read_choice(prediction.text, sample.choices or _options(sample))
     if found is None:
         return Score(None, "", "no rule reads a letter in the answer")
     return _score(sample, found.index, f"read by the rule '{found.rule}'")

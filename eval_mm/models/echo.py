@@ -2,7 +2,7 @@
 answers.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from eval_mm.answers import read_answers
@@ -34,9 +34,17 @@ class EchoBackend:
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
         """Answers in the order asked; an id the file lacks is that sample's error."""
         for request in requests:
-            if self._texts is None:
-                yield Prediction(request.id, plain_text(request.prompt), stop_reason="stop")
-            elif request.id in self._texts:
-                yield Prediction(request.id, self._texts[request.id], stop_reason="stop")
-            else:
+            text = plain_text(request.prompt) if self._texts is None else self._texts.get(request.id)
+            if text is None:
                 yield Prediction(request.id, error="the file has no answer for this id")
+            elif request.choices:
+                yield Prediction(request.id, choice_logprobs=_ranks(request.choices, text))
+            else:
+                yield Prediction(request.id, text, stop_reason="stop")
+
+
+def _ranks(choices: Sequence[str], text: str) -> tuple[float, ...]:
+    """0 for the option that the text names, by words or 0-based index, else for the first; -1 for the others."""
+    texts = [choice.strip() for choice in choices]
+    named = [place for place, choice in enumerate(texts) if text.strip() in (choice, str(place))]
+    return tuple(0.0 if place == (named[0] if named else 0) else -1.0 for place in range(len(texts)))

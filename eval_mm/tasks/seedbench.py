@@ -32,8 +32,8 @@ DIMENSIONS = {
 
 
 def to_sample(row: Row) -> Sample:
-    """A choice row whose category is a dimension."""
-    sample = choice.to_sample(row)
+    """A choice row whose category is a dimension; recorded answers may come without options."""
+    sample = choice.to_sample(row, unshown=True)
     if row.string("category") not in DIMENSIONS:
         raise row.error("category", f"expected a dimension from 1 to 12, got '{row.string('category')}'")
     return sample

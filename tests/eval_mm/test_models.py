@@ -281,7 +281,7 @@ def test_a_device_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixtur
 
 def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """A light installation says which command installs what is missing."""
-    monkeypatch.setattr("eval_mm.models.find_spec", lambda name: None)
+    monkeypatch.setattr("eval_mm.extras.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'eval-mm\[qwen\]'"):
         models.load("demo")
 

@@ -309,6 +309,23 @@ def test_a_folder_of_answers_is_checked(tmp_path: Path, capsys: pytest.CaptureFi
     assert error.count("\n") == 1
 
 
+def test_rows_without_options(tmp_path: Path) -> None:
+    """SEED-Bench's recorded answers come without options: scored, also where an id has two; never asked."""
+    rows = [
+        {"id": f"{n}:1", "images": ["p/0.png"], **OPTIONS, "choices": [], "category": "1"} for n in (7, 8)
+    ]
+    data = write_data(tmp_path / "data", rows, "seedbench_image")
+    answers = tmp_path / "answers.jsonl"
+    lines = [
+        {"question_id": n, "prediction": text} for n, text in (("7", "B"), ("8", "D"), ("8", "B"), ("9", "A"))
+    ]
+    answers.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    (result,) = eval_mm.score(task="seedbench_image", predictions=answers, data=data, subset=True)
+    assert (result.metrics["accuracy"].value, result.config["num_unused"]) == (50, 2)
+    with pytest.raises(UserError, match=r"sample '7:1' has no options.*cannot be asked"):
+        eval_mm.evaluate("echo", "seedbench_image", data, out=tmp_path / "run")
+
+
 def test_wrapped_answers(tmp_path: Path) -> None:
     """ScienceQA's result files keep the indices beside figures of their own."""
     rows = [{"id": name, **OPTIONS} for name in ("4", "5", "11")]
