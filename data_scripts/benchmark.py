@@ -21,6 +21,14 @@ from eval_mm.schema import Sample, Task
 
 Canonical = dict[str, Any]
 
+
+class Enclosed(NamedTuple):
+    """A picture that lies inside an official file; in a canonical row it stands where its path will."""
+
+    path: str
+    content: bytes
+
+
 EACH = "*"
 """The rows are the values of an object, under their ids."""
 
@@ -39,7 +47,8 @@ class Shape:
 
     `at` is the key of the list; "" for a list or JSONL; EACH for an object of rows by id, which each row gets
     as field `id_field`. `any_of` are fields of which one is there, `lacks` those of files that look alike and
-    are none: predictions. `beside` are lists that the document must have besides.
+    are none: predictions. `beside` are lists that the document must have besides. Texts in place of objects
+    are rows with the one field `line`, where that is wanted.
     """
 
     fields: tuple[str, ...]
@@ -66,7 +75,7 @@ class Shape:
             return f"expected a list or JSONL, got {kind(value)}"
         if not rows:
             return "the file has no rows"
-        first = rows[0].fields if isinstance(rows[0], Row) else rows[0]
+        first = rows[0].fields if isinstance(rows[0], Row) else self._line(rows[0])
         if not isinstance(first, dict):
             return f"expected rows that are JSON objects, the first is {kind(first)}"
         missing = [name for name in self.fields if name not in first]
@@ -84,7 +93,11 @@ class Shape:
         if self.at == EACH:
             return Table(path, [self._under(path, key, item) for key, item in value.items()], {})
         head = {key: item for key, item in value.items() if key != self.at} if self.at else {}
-        return Table(path, list(items(path, value[self.at] if self.at else value, self.at)), head)
+        rows = [self._line(item) for item in (value[self.at] if self.at else value)]
+        return Table(path, list(items(path, rows, self.at)), head)
+
+    def _line(self, item: Any) -> Any:
+        return {"line": item} if isinstance(item, str) and "line" in self.fields else item
 
     def _under(self, path: Path, key: str, item: Any) -> Row:
         if not isinstance(item, dict):

@@ -5,25 +5,29 @@ every benchmark has a val.json.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from data_scripts import source
-from data_scripts.benchmark import Benchmark, Form, Split, Table
+from data_scripts.benchmark import Benchmark, Enclosed, Form, Split, Table
 from eval_mm import files
 from eval_mm.console import count
 from eval_mm.errors import UserError
 
 
 class Found(NamedTuple):
-    """The rows of one split, read and checked, as the bytes of its file, and the pictures they name."""
+    """The rows of one split, read and checked, as the bytes of its file, and the pictures they name.
+
+    `enclosed` are the pictures that lie inside the official file, by the path they are to have.
+    """
 
     paths: tuple[Path, ...]
     form: Form
     content: bytes
     number: int
     pictures: frozenset[str]
+    enclosed: Mapping[str, bytes]
 
     def __str__(self) -> str:
         return f"{' + '.join(map(str, self.paths))} ({self.number:,} rows)"
@@ -162,7 +166,12 @@ def choose(split: Split, found: Sequence[Found], allow_partial: bool) -> Found:
 def _convert(paths: tuple[Path, ...], form: Form, tables: Sequence[Table]) -> Found:
     lines: list[bytes] = []
     images: set[str] = set()
+    enclosed: dict[str, bytes] = {}
     for row in form.convert(tables):
+        if isinstance(row.get("image"), Enclosed):
+            picture: Enclosed = row["image"]
+            enclosed[picture.path] = picture.content
+            row["image"] = picture.path
         lines.append(files.jsonl([row]))
-        images.add(row["image"])
-    return Found(paths, form, b"".join(lines), len(lines), frozenset(images))
+        images.update([row["image"]] if "image" in row else row["images"])
+    return Found(paths, form, b"".join(lines), len(lines), frozenset(images), enclosed)

@@ -1,4 +1,4 @@
-"""Published forms of questions with lettered options: AI2D."""
+"""Published forms of questions with lettered options: AI2D; reading letters and options in text."""
 
 import re
 import string
@@ -22,7 +22,7 @@ def lettered(folder: str, abc_folder: str) -> Form:
     def convert(tables: Sequence[Table]) -> Iterator[Canonical]:
         seen: dict[str, Row] = {}
         for row in tables[0].rows:
-            text, choices = _options(row)
+            text, choices = options(row, "question", forms.question(row))
             parts = row.string("image").split("/")
             is_abc = len(parts) > 1 and parts[-2] == abc_folder.rsplit("/", 1)[1]
             yield {
@@ -30,7 +30,7 @@ def lettered(folder: str, abc_folder: str) -> Form:
                 "image": f"{abc_folder if is_abc else folder}/{source.file_name(row, 'image')}",
                 "question": text,
                 "choices": choices,
-                "answer": _index(row, len(choices)),
+                "answer": letter(row, "answer", len(choices)),
                 "category": LETTERED if is_abc else WORDED,
             }
 
@@ -38,29 +38,29 @@ def lettered(folder: str, abc_folder: str) -> Form:
     return Form("JSONL with lettered options", (shape,), convert)
 
 
-def _options(row: Row) -> tuple[str, list[str]]:
-    """The question and its options; an option may have several lines."""
-    text = forms.question(row)
+def options(row: Row, field: str, text: str) -> tuple[str, list[str]]:
+    """`text`, of a field, cut into the question and its options; an option may have several lines."""
     end = len(text)
-    options: list[str] = []
+    found: list[str] = []
     marks = list(re.finditer(r"\n([A-Z])\. ?", text))
     for mark in reversed(marks):
-        options.insert(0, text[mark.end() : end])
+        found.insert(0, text[mark.end() : end])
         end = mark.start()
         if mark[1] == "A":
             break
-    letters = [mark[1] for mark in marks[len(marks) - len(options) :]]
-    if len(options) < 2 or letters != list(string.ascii_uppercase[: len(options)]) or not text[:end].strip():
-        raise row.error("question", "expected the question and its options, one a line: 'A. ..', 'B. ..'")
-    return text[:end], options
+    letters = [mark[1] for mark in marks[len(marks) - len(found) :]]
+    if len(found) < 2 or letters != list(string.ascii_uppercase[: len(found)]) or not text[:end].strip():
+        raise row.error(field, "expected the question and its options, one a line: 'A. ..', 'B. ..'")
+    return text[:end], found
 
 
-def _index(row: Row, choices: int) -> int:
-    letter = row.string("answer")
+def letter(row: Row, field: str, choices: int) -> int:
+    """The index of the option whose letter a field has."""
+    given = row.string(field)
     allowed = string.ascii_uppercase[:choices]
-    if len(letter) != 1 or letter not in allowed:
-        raise row.error("answer", f"expected one of {', '.join(allowed)}, got '{letter}'")
-    return allowed.index(letter)
+    if len(given) != 1 or given not in allowed:
+        raise row.error(field, f"expected one of {', '.join(allowed)}, got '{given}'")
+    return allowed.index(given)
 
 
 def ai2d(folder: str, abc_folder: str) -> Form:

@@ -60,6 +60,12 @@ def prepare(benchmark: Benchmark, raw: Path, out: Path, options: Options) -> Non
     if absent:
         asked = any(not split.optional for split, _ in splits.values())
         _refuse_missing(benchmark, raw, absent, options.allow_partial and asked)
+    enclosed = {path: content for _, rows in splits.values() for path, content in rows.enclosed.items()}
+    if enclosed and options.images:
+        raise UserError(
+            f"--images {options.images[0]}: the pictures of {benchmark.name} lie in its file and are written "
+            f"from there; leave the option out"
+        )
     named_pictures = [image for _, rows in splits.values() for image in rows.pictures]
     folders = {folder: any(map(_below(folder), named_pictures)) for folder in benchmark.pictures}
     links = pictures.plan_links(out, folders, options.images)
@@ -71,7 +77,8 @@ def prepare(benchmark: Benchmark, raw: Path, out: Path, options: Options) -> Non
     for link in links:
         link.make()  # first: not every file system has links, and then no rows are written either
         print(link.note)
-    files.write_all({out / split.path: rows.content for split, rows in splits.values()})
+    rows_last = {split.path: rows.content for split, rows in splits.values()}
+    files.write_all({out / path: content for path, content in {**enclosed, **rows_last}.items()})
     _report(benchmark, out, splits)
 
 

@@ -1,11 +1,13 @@
-"""Reading what a benchmark's authors publish: JSON, JSONL, plain lines, packed or not, folders of JSON files.
+"""Reading what a benchmark's authors publish: JSON, JSONL, tables, lines, packed or not, folders of JSON.
 
 Every fault is one line that names the file and the place in it: a line, or the way to an item of a document
 (`questions[41]`). A file is known by its content, not by its name: gzip by its first bytes, JSONL by a second
 value after the first.
 """
 
+import csv
 import gzip
+import io
 import json
 import re
 import zlib
@@ -44,7 +46,7 @@ class Item(Row):
 
 
 class Document(NamedTuple):
-    """A file as read. `value` is its JSON; of JSONL and of lines of text a list of `Row`."""
+    """A file as read. `value` is its JSON; of JSONL, of tables and of lines of text a list of `Row`."""
 
     path: Path
     value: Any
@@ -55,7 +57,7 @@ def read(path: Path) -> Document:
 
     Raises:
         DataError: no content, neither JSON nor JSONL nor UTF-8 text, a damaged or truncated archive, an
-            archive without a file of its name.
+            archive without a file of its name, a table with rows of different lengths.
     """
     if path.is_dir():
         files = sorted(path.glob("*.json"))
@@ -65,10 +67,9 @@ def read(path: Path) -> Document:
     content = _unpacked(path)
     name = plain_name(path.name)
     if name.endswith((".txt", ".csv", ".en")):
-        lines = _text(path, content).split("\n")
-        return Document(
-            path, [Row({"line": line.removesuffix("\r")}, path, i) for i, line in enumerate(_ended(lines), 1)]
-        )
+        return Document(path, text_lines(path, content))
+    if name.endswith(".tsv"):
+        return Document(path, _table(path, content))
     if not content.strip():
         raise DataError(path, "the file has no rows")
     if name.endswith(".jsonl"):
@@ -88,9 +89,9 @@ def find(raw: Path, folders: Sequence[str], names: Sequence[str]) -> list[Path]:
     """The files in `raw` and its `folders` whose name fits one of the patterns, plain or packed.
 
     Case does not matter, and a packed file may lack its `.json` (`questions.tar.gz`). A pattern without a dot
-    names a folder.
+    names a folder, the pattern "." `raw` itself.
     """
-    found = []
+    found = [raw] if "." in names else []
     for folder in (raw, *(raw / name for name in folders)):
         if folder.is_dir():
             for path in sorted(path for path in folder.iterdir() if not path.name.startswith(".")):
@@ -163,6 +164,42 @@ def _text(path: Path, content: bytes) -> str:
         raise DataError(path, f"not UTF-8 text (byte {error.start + 1})") from None
 
 
+def text_lines(path: Path, content: bytes) -> list[Row]:
+    """Lines of text as rows with the one field `line`."""
+    lines = _ended(_text(path, content).split("\n"))
+    return [Row({"line": line.removesuffix("\r")}, path, number) for number, line in enumerate(lines, 1)]
+
+
+def _table(path: Path, content: bytes) -> list[Row]:
+    """The rows of a tab-separated table, every cell a text; its first line names the columns.
+
+    A cell in quotes may have line ends, and pictures as base64 make cells of megabytes.
+    """
+    _text(path, content)
+    lines = io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", newline="")
+    reader = csv.reader(lines, delimiter="\t", strict=True)
+    previous = csv.field_size_limit(max(len(content), 1))
+    rows: list[Row] = []
+    start = 1
+    names: list[str] = []
+    try:
+        for cells in reader:
+            if not names:
+                names = cells
+                if len(set(names)) < len(names):
+                    raise DataError(path, f"a column stands twice: {', '.join(names)}"[:200], start)
+            elif cells:
+                if len(cells) != len(names):
+                    raise DataError(path, f"{len(cells)} cells in a table of {len(names)} columns", start)
+                rows.append(Row(dict(zip(names, cells, strict=True)), path, start))
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(path, f"not a table with tabs: {error}", start) from None
+    finally:
+        csv.field_size_limit(previous)
+    return rows
+
+
 def _ended(lines: list[str]) -> list[str]:
     """Without the nothing behind the last line end."""
     return lines[:-1] if lines and not lines[-1] else lines
@@ -174,7 +211,8 @@ def _document(path: Path, content: bytes) -> Any:
     try:
         return json.loads(text, object_pairs_hook=_slim)
     except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and "\n" in text[: error.pos]:
+        rest = text[error.pos :].lstrip(",")
+        if error.msg == "Extra data" and ("\n" in text[: error.pos] or rest[:1] in ("\r", "\n")):
             return _rows(path, content)
         raise DataError(path, f"not valid JSON: {error.msg} at column {error.colno}", error.lineno) from None
     except (ValueError, RecursionError) as error:  # numbers of thousands of digits, thousands of brackets
@@ -182,8 +220,11 @@ def _document(path: Path, content: bytes) -> Any:
 
 
 def _rows(path: Path, content: bytes) -> list[Row]:
+    """Lines of JSON; some repositories end each with a comma."""
     lines = enumerate(content.split(b"\n"), 1)
-    return [parse_row(text, path, number) for number, text in lines if text.strip()]
+    return [
+        parse_row(text.rstrip().removesuffix(b","), path, number) for number, text in lines if text.strip()
+    ]
 
 
 def _object(value: Any, path: Path) -> dict[str, Any]:
