@@ -95,7 +95,7 @@ def test_a_label_stands_above_its_box() -> None:
 def test_labels_stay_inside(box: tuple[int, int, int, int], ref: str, size: tuple[int, int]) -> None:
     """Near an edge a label is moved, a long one shortened: all its letters are on the picture."""
     drawn = np.asarray(draw_boxes(picture(*size), [RefBox(box, ref)]))
-    letters = (drawn > 200).all(axis=-1)  # white; the ground is grey
+    letters = drawn.min(axis=-1) > 200  # white; the ground is grey
     rows = np.nonzero(letters.any(axis=1))[0]
     assert rows.max() - rows.min() >= 7
     edge = np.ones_like(letters)
@@ -103,7 +103,7 @@ def test_labels_stay_inside(box: tuple[int, int, int, int], ref: str, size: tupl
     assert not (letters & edge).any(), "a margin is left on every side"
     if ref == "the dog":
         elsewhere = np.asarray(draw_boxes(picture(*size), [RefBox((200, 500, 300, 600), ref)]))
-        assert letters.sum() == (elsewhere > 200).all(axis=-1).sum(), "not a letter is cut"
+        assert letters.sum() == (elsewhere.min(axis=-1) > 200).sum(), "not a letter is cut"
 
 
 @settings(deadline=None, max_examples=60)
