@@ -53,19 +53,23 @@ class Examples:
         }
 
 
-def load_examples(task: Task, protocol: Protocol, root: DataRoot, few_shot: FewShot) -> Examples:
-    """The training rows of a task's benchmark, `<benchmark>/<benchmark>_train.jsonl`.
-
-    Raises:
-        UserError: the benchmark has no few-shot form under this protocol, or too few training rows.
-        DataError: a bad row, or rows without answers.
-    """
+def check_few_shot(task: Task, protocol: Protocol) -> None:
+    """Raises UserError where the benchmark has no few-shot form under this protocol."""
     if protocol.example is None or protocol.chat:
         able = next((other.name for other in task.protocols if other.example and not other.chat), None)
         raise UserError(
             f"task {task.name} has no few-shot form under protocol {protocol.name}"
             + (f"; --protocol {able} has one" if able else "")
         )
+
+
+def load_examples(task: Task, root: DataRoot, few_shot: FewShot) -> Examples:
+    """The training rows of a task's benchmark, `<benchmark>/<benchmark>_train.jsonl`.
+
+    Raises:
+        UserError: no such file, or too few rows.
+        DataError: a bad row, or rows without answers.
+    """
     path = root.path / train_path(task)
     if not path.is_file():
         raise UserError(

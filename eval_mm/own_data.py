@@ -105,7 +105,14 @@ def _task(name: str, path: Path, metric: str) -> Task:
             name, str(path), None, grounding.to_sample, grounding.PROTOCOLS, mean_metric("accuracy@0.5")
         )
     if metric == "choice":
-        return Task(name, str(path), None, choice.to_sample, (choice.INSTRUCT,), mean_metric("accuracy"))
+        return Task(
+            name,
+            str(path),
+            None,
+            choice.to_sample,
+            (choice.ranked(), choice.INSTRUCT),
+            mean_metric("accuracy"),
+        )
     key, qwen_vl, official, max_new_tokens = SHORT_ANSWERS[metric]
     return Task(
         name,

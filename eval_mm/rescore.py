@@ -140,7 +140,7 @@ def read_stored(
     protocol = tasks.get_protocol(task, entry.protocol)
     examples = None
     if entry.few_shot is not None:
-        examples = load_examples(task, protocol, dataset.root, entry.few_shot)
+        examples = load_examples(task, dataset.root, entry.few_shot)
         _same(dataset.root.path / train_path(task), examples.sha256, entry.train_sha256)
     requests = [
         to_request(sample, protocol, dataset.root.path, examples.of(sample) if examples else ())

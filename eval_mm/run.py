@@ -1,19 +1,18 @@
 """The pipeline: rows -> samples -> requests -> predictions -> scores -> results, in one readable function."""
 
 import os
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from eval_mm import dispatch, extras, models, store, tasks
-from eval_mm.data import ALL_ROWS, DEMO_ROOT, DataRoot, Dataset, Selection, find_root, load
+from eval_mm import extras, models, store, tasks
+from eval_mm.asking import Plan, ask
+from eval_mm.data import ALL_ROWS, DataRoot, Selection, find_root, load
 from eval_mm.errors import UserError
-from eval_mm.few_shot import Examples, FewShot, load_examples
-from eval_mm.prompt import images_of, to_request
-from eval_mm.schema import Backend, ModelInfo, Prediction, Protocol, Request, Result, Task
-from eval_mm.score import Asked, Scored, check_on_request, combine, run_config, score_task
+from eval_mm.few_shot import FewShot, check_few_shot, load_examples
+from eval_mm.schema import Backend, ModelInfo, Result
+from eval_mm.score import Scored, check_on_request, combine, score_task
 
 RUNS = Path("results/runs")
 SHOWN_ERRORS = 3
@@ -143,18 +142,24 @@ def run(
         if task.needs is not None:
             extras.require(task.needs, f"task {task.name}")
     datasets = [load(task, find_root(data, task), selection) for task in chosen]
+    examples = [
+        None if few_shot is None else load_examples(task, dataset.root, few_shot)
+        for task, dataset in zip(chosen, datasets, strict=True)
+    ]
     from eval_mm.provenance import describe_run, now  # not needed by --help and list
 
     with store.RunFolder.create(Path(out) if out is not None else RUNS / _folder_name(model)) as folder:
         backend = models.load(model, device, dtype) if isinstance(model, str) else model
         notices = _compare_with_folder(folder, backend, [task.name for task in chosen])
         plans, left_out = [], []
-        for task, dataset in zip(chosen, datasets, strict=True):
+        for task, dataset, drawn in zip(chosen, datasets, examples, strict=True):
             asking = tasks.get_protocol(task, protocol or backend.info.protocol)
             if asking.chat and not backend.info.chat:
                 left_out.append(task.name)
             else:
-                plans.append(_plan(task, dataset, asking, few_shot, selection))
+                if drawn is not None:
+                    check_few_shot(task, asking)
+                plans.append(Plan(task, dataset, asking, selection, drawn))
         if left_out:
             notices.append(_needs_chat(backend.info.name, left_out, nothing_else=not plans))
             composite = [task for task in composite if not {part.name for part in task.members} & {*left_out}]
@@ -185,51 +190,6 @@ def run(
     return Report(tuple(ordered.values()), folder.path, datasets[0].root, backend.info, tuple(notices))
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One task, about to be asked: of which data, how, and after which examples."""
-
-    task: Task
-    dataset: Dataset
-    protocol: Protocol
-    selection: Selection
-    examples: Examples | None
-
-    def requests(self) -> list[Request]:
-        """What is asked about each sample, in the order of the data."""
-        return [
-            to_request(
-                sample,
-                self.protocol,
-                self.dataset.root.path,
-                self.examples.of(sample) if self.examples else (),
-            )
-            for sample in self.dataset.samples
-        ]
-
-    def entry(self, model: ModelInfo) -> store.TaskEntry:
-        """The plan as the manifest holds it."""
-        root, examples = self.dataset.root.path, self.examples
-        return store.TaskEntry(
-            data="demo" if root == DEMO_ROOT else str(root.resolve()),
-            data_sha256=self.dataset.sha256,
-            selection=self.selection,
-            protocol=self.protocol.name,
-            version=self.task.version,
-            model=model,
-            few_shot=None if examples is None else examples.few_shot,
-            train_sha256=None if examples is None else examples.sha256,
-            own=self.task.own,
-        )
-
-
-def _plan(
-    task: Task, dataset: Dataset, protocol: Protocol, few_shot: FewShot | None, selection: Selection
-) -> Plan:
-    examples = None if few_shot is None else load_examples(task, protocol, dataset.root, few_shot)
-    return Plan(task, dataset, protocol, selection, examples)
-
-
 def _needs_chat(model: str, names: Sequence[str], nothing_else: bool) -> str:
     """What is said of tasks that a base model cannot be asked; UserError where there are no others."""
     said = f"{model} is a base model without a chat format, which {', '.join(names)} needs here"
@@ -241,82 +201,20 @@ def _needs_chat(model: str, names: Sequence[str], nothing_else: bool) -> str:
 def _run_task(
     plan: Plan, backend: Backend, folder: store.RunFolder, progress: bool, on_request: Sequence[str]
 ) -> tuple[Scored, Outcome]:
-    task, entry = plan.task, plan.entry(backend.info)
     started = time.perf_counter()
-    requests = plan.requests()
-    keys = store.Keys(backend.info.fingerprint)
-
-    def note() -> None:
-        folder.manifest["tasks"][task.name] = entry.to_json()
-        folder.write_manifest()
-
-    with store.Journal(folder.task_folder(task.name)) as journal:
-        stored = {request.id: _stored(request, journal, keys) for request in requests}
-        todo = [request for request in requests if stored[request.id] is None]
-        answers = _ask(todo, journal, keys, backend, task.name, len(requests), progress, note)
-        reused = {name: answer for name, answer in stored.items() if answer is not None}
-        for answer in reused.values():
-            journal.reuse(answer)
-    note()
-    predictions = answers | reused
+    predictions, num_reused = ask(plan, backend, folder, progress)
     seconds = time.perf_counter() - started
-    config = run_config(plan.protocol, plan.selection, backend.info, plan.examples)
-    asked = Asked(backend.info, plan.protocol.name, config)
-    scored = score_task(task, plan.dataset, predictions, plan.protocol, asked)
+    scored = score_task(plan.task, plan.dataset, predictions, plan.protocol, plan.asked(backend.info))
     result = _write(scored, folder, on_request)
-    folder.manifest["runs"][-1].setdefault("seconds", {})[task.name] = round(seconds, 3)
+    folder.manifest["runs"][-1].setdefault("seconds", {})[plan.task.name] = round(seconds, 3)
     errors = [f"{answer.id}: {answer.error}" for answer in predictions.values() if answer.error is not None]
-    return scored, Outcome(result, seconds, len(requests) - len(todo), tuple(errors[:SHOWN_ERRORS]))
+    return scored, Outcome(result, seconds, num_reused, tuple(errors[:SHOWN_ERRORS]))
 
 
 def _write(scored: Scored, folder: store.RunFolder, on_request: Sequence[str]) -> Result:
     result = scored.result(on_request)
     folder.write_result(result, scored.judged.rows(), scored.submission())
     return result
-
-
-def _ask(
-    requests: Sequence[Request],
-    journal: store.Journal,
-    keys: store.Keys,
-    backend: Backend,
-    label: str,
-    total: int,
-    progress: bool,
-    note: Callable[[], object],
-) -> dict[str, Prediction]:
-    """Asks every request exactly once, one picture's together, and journals each answer as it comes.
-
-    `note` is called before the first answer is kept: from then on the folder is this run's.
-    """
-    ordered = (request for group in dispatch.groups(requests) for request in group)
-    waiting = {request.id: request for request in requests}
-    answers: dict[str, Prediction] = {}
-    for answer in _watch(backend.generate(ordered), label, total, len(requests), progress):
-        assert answer.id in waiting, f"an answer nobody asked for: {answer.id}"
-        request = waiting.pop(answer.id)
-        keyed = replace(answer, key=keys.of(request), error=_one_line(answer.error, request))
-        if not answers:
-            note()
-        journal.append(keyed)
-        answers[answer.id] = keyed
-    assert not waiting, f"{len(waiting)} requests were never answered, the first {next(iter(waiting))}"
-    return answers
-
-
-def _one_line(error: str | None, request: Request) -> str | None:
-    """An error as the journal holds it: one line, without the folders of this machine."""
-    if error is None:
-        return None
-    for path in images_of(request.prompt):
-        error = error.replace(path, Path(path).name)
-    return " ".join(error.split())
-
-
-def _stored(request: Request, journal: store.Journal, keys: store.Keys) -> Prediction | None:
-    """The answer given before to exactly this question, if it was one."""
-    answer = journal.answer(request.id, keys.of(request))
-    return answer if answer is not None and answer.error is None else None
 
 
 def _compare_with_folder(folder: store.RunFolder, backend: Backend, names: Sequence[str]) -> list[str]:
@@ -341,26 +239,6 @@ def _compare_with_folder(folder: store.RunFolder, backend: Backend, names: Seque
         f"{folder.path} held results of another checkpoint or dtype called '{backend.info.name}' for "
         f"{', '.join(others)}; they were replaced, its answers stay in the journals"
     ]
-
-
-def _watch(
-    predictions: Iterable[Prediction], label: str, total: int, num_todo: int, progress: bool
-) -> Iterator[Prediction]:
-    """The predictions as they come, with a progress bar: done, rate, time left, errors."""
-    if not progress:
-        yield from predictions
-        return
-    from tqdm import tqdm
-
-    pace = 0.2 if sys.stderr.isatty() else 15.0  # a log file wants few lines
-    num_errors = 0
-    with tqdm(total=total, initial=total - num_todo, desc=label, unit="sample", mininterval=pace) as bar:
-        for prediction in predictions:
-            yield prediction
-            bar.update()
-            if prediction.error is not None:
-                num_errors += 1
-                bar.set_postfix(errors=num_errors)
 
 
 def _folder_name(model: str | Backend) -> str:

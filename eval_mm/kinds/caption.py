@@ -103,13 +103,22 @@ metrics = mean_metric("cider", _domain, scale=CIDER_MAX * 100)
 """CIDEr x 100; by domain the mean over its pictures, words weighted by the whole split."""
 
 
+def _of_split(whole: float, mean: Metric) -> Metric:
+    """The figure of the split, which METEOR makes of sums, with the error of the pictures' mean."""
+    value = 100 * whole
+    if mean.ci95 is None:
+        return Metric(value)
+    low, high = (edge + value - mean.value for edge in mean.ci95)
+    return Metric(value, mean.stderr, (max(0.0, low), min(100.0, high)))
+
+
 def _further(name: caption.Extra) -> Callable[[Sequence[Sample], Sequence[Score], Context], Metrics]:
     def compute(samples: Sequence[Sample], scores: Sequence[Score], context: Context) -> Metrics:
         found = caption.extra_scores(
             name, [score.answer for score in scores], [sample.target for sample in samples], _cache(context)
         )
         return {
-            metric: Metric(100 * whole) if values is None else mean_of(samples, values)
+            metric: Metric(100 * whole) if values is None else _of_split(whole, mean_of(samples, values))
             for metric, (whole, values) in found.items()
         }
 

@@ -44,7 +44,7 @@ class EchoBackend:
 
 
 def _ranks(choices: Sequence[str], text: str) -> tuple[float, ...]:
-    """0 for the option that the text names, by words or 0-based index, else for the first; -1 for the others."""
+    """0 for the option that the text names, by words or 0-based index, else for the first; -1 for others."""
     texts = [choice.strip() for choice in choices]
     named = [place for place, choice in enumerate(texts) if text.strip() in (choice, str(place))]
     return tuple(0.0 if place == (named[0] if named else 0) else -1.0 for place in range(len(texts)))

@@ -10,7 +10,7 @@ import eval_mm
 from eval_mm import tasks
 from eval_mm.data import DataRoot
 from eval_mm.errors import DataError, UserError
-from eval_mm.few_shot import Examples, FewShot, load_examples
+from eval_mm.few_shot import Examples, FewShot, check_few_shot, load_examples
 from eval_mm.prompt import plain_text, to_request
 from eval_mm.run import run
 from eval_mm.schema import Image
@@ -32,7 +32,7 @@ def data(tmp_path: Path) -> Path:
 
 
 def examples(data: Path, shots: int, seed: int = 0) -> Examples:
-    return load_examples(TASK, QWEN_VL, DataRoot(data, demo=False), FewShot(shots, seed))
+    return load_examples(TASK, DataRoot(data, demo=False), FewShot(shots, seed))
 
 
 def texts(data: Path, shots: int, seed: int = 0) -> dict[str, str]:
@@ -118,8 +118,14 @@ def test_changed_training_rows_are_noticed(data: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_drawn_is_said(data: Path, task: str, protocol: str, shots: int, message: str) -> None:
     """Before any model is asked, in one line."""
     asked = tasks.get(task)
+    few_shot = FewShot(shots)
+
+    def draw() -> None:
+        check_few_shot(asked, tasks.get_protocol(asked, protocol))
+        load_examples(asked, DataRoot(data, demo=False), few_shot)
+
     with pytest.raises(UserError, match=message):
-        load_examples(asked, tasks.get_protocol(asked, protocol), DataRoot(data, demo=False), FewShot(shots))
+        draw()
 
 
 def test_examples_need_answers(data: Path) -> None:
@@ -129,7 +135,7 @@ def test_examples_need_answers(data: Path) -> None:
     (data / "vizwiz/vizwiz_train.jsonl").write_text(line, encoding="utf-8")
     task = tasks.get("vizwiz_test")
     with pytest.raises(DataError, match="few-shot examples need answers"):
-        load_examples(task, tasks.get_protocol(task, "qwen-vl"), DataRoot(data, demo=False), FewShot(1))
+        load_examples(task, DataRoot(data, demo=False), FewShot(1))
 
 
 def test_the_number_of_shots_is_checked() -> None:

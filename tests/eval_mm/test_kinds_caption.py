@@ -1,0 +1,46 @@
+"""Captions as the harness counts them: per picture, by domain, and on request."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from eval_mm.kinds import caption
+from eval_mm.schema import Context, Image, ModelInfo, Sample, Score
+
+CONTEXT = Context(ModelInfo("m"))
+
+
+def samples(*domains: str) -> list[Sample]:
+    return [
+        Sample(str(n), (Image(f"{n}.png"),), "", target=("a dog",), metadata={"domain": name} if name else {})
+        for n, name in enumerate(domains)
+    ]
+
+
+def test_cider_and_its_domains() -> None:
+    """CIDEr x 100 over all pictures, and over those of each domain the data names."""
+    scores = [Score(value, "a dog", "") for value in (0.1, 0.2, 0.6)]
+    found = caption.metrics(samples("in-domain", "out-domain", "in-domain"), scores)
+    assert {name: metric.value for name, metric in found.items()} == {
+        "cider": pytest.approx(300),
+        "cider/in-domain": pytest.approx(350),
+        "cider/out-domain": pytest.approx(200),
+    }
+    assert list(caption.metrics(samples("", "", ""), scores)) == ["cider"]
+
+
+def test_the_figure_of_a_split_is_not_the_mean_of_its_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """METEOR of a split comes from sums: 17.36 on real captions whose pictures' mean is 17.89."""
+
+    def extra(name: str, texts: Sequence[str], references: object, cache: Path | None) -> object:
+        return {"meteor": (0.17, [0.1, 0.4]), "bleu_1": (0.5, None)}
+
+    monkeypatch.setattr("eval_mm.metrics.caption.extra_scores", extra)
+    found = caption.ON_REQUEST["meteor"](samples("", ""), [Score(0.1, "a dog", "")] * 2, CONTEXT)
+    assert found["meteor"].value == pytest.approx(17)
+    assert found["meteor"].stderr == pytest.approx(15)
+    assert found["meteor"].ci95 is not None
+    assert found["meteor"].ci95[0] == 0
+    assert found["meteor"].ci95[1] == pytest.approx(17 + 1.96 * 15, abs=0.01)
+    assert (found["bleu_1"].value, found["bleu_1"].stderr) == (50, None)
