@@ -1,8 +1,8 @@
 """The bundled demo data: every benchmark in miniature, on drawn pictures, small enough to ship.
 
-The eight splits of RefCOCO, RefCOCO+ and RefCOCOg are made here, the other benchmarks in demo_rows.py; no
-picture stands in two splits. It shows that everything works and what a result looks like; a number on it says
-nothing about natural pictures.
+The eight splits of RefCOCO, RefCOCO+ and RefCOCOg are made here, the benchmarks with options, clips or pairs
+of questions in demo_choices.py, the others in demo_rows.py; no picture stands in two splits. It shows that
+everything works and what a result looks like; a number on it says nothing about natural pictures.
 """
 
 import io
@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_scripts.drawn import demo_rows
+from data_scripts.drawn import demo_choices, demo_rows
 from data_scripts.drawn.conversations import Picture, draw
 from data_scripts.drawn.phrases import expressions
 from data_scripts.drawn.scenes import Scene, scene
@@ -47,7 +47,11 @@ def write(out: Path, seed: int) -> None:
             [
                 ("split", "rows", "pictures"),
                 *(
-                    (path, count(len(split)), count(len({row["image"] for row in split})))
+                    (
+                        path,
+                        count(len(split)),
+                        count(len({image for row in split for image in images_of(row)})),
+                    )
                     for path, split in splits.items()
                 ),
             ]
@@ -62,12 +66,18 @@ def rows(seed: int) -> dict[str, list[dict[str, Any]]]:
     for path, image, _, found in _drawn(seed):
         split = table.setdefault(path, [])
         split += [{"id": str(len(split) + number), "image": image, **row} for number, row in enumerate(found)]
-    return table
+    return table | demo_choices.drawn(seed * SEEDS).rows
 
 
 def pictures(seed: int) -> dict[str, Picture]:
     """Every picture by its path, relative to the data root."""
-    return {image: picture for _, image, picture, _ in _drawn(seed)}
+    shown = {image: picture for _, image, picture, _ in _drawn(seed)}
+    return shown | demo_choices.drawn(seed * SEEDS).pictures
+
+
+def images_of(row: dict[str, Any]) -> list[str]:
+    """The pictures of a row, which may have one, several or none."""
+    return row.get("images") or ([row["image"]] if "image" in row else [])
 
 
 def _drawn(seed: int) -> Iterator[tuple[str, str, Picture, list[dict[str, Any]]]]:

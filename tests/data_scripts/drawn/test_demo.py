@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_scripts.drawn import demo
+from data_scripts.drawn import demo, demo_choices
 from data_scripts.drawn.conversations import draw
 from data_scripts.drawn.demo_rows import EACH, FIRST, SPLITS
 from data_scripts.drawn.phrases import find
@@ -52,14 +52,19 @@ def test_the_bundled_data_is_small_and_evaluation_only() -> None:
         assert seed * demo.SEEDS <= min(seeds) <= max(seeds) < (seed + 1) * demo.SEEDS <= FIRST_TRAINING_SEED
 
 
+SCIENCEQA = {"scienceqa/scienceqa_test.jsonl", "scienceqa/scienceqa_test_img.jsonl"}
+"""One is a part of the other."""
+
+
 @pytest.mark.parametrize("seed", [SEED, 1, 37, demo.SEEDS - 1])
 def test_no_picture_stands_in_two_splits(seed: int) -> None:
     """Guards few-shot examples against showing what is asked, and error bars against shared pictures."""
     seen: dict[str, str] = {}
     for path, split in demo.rows(seed).items():
         assert len({row["id"] for row in split}) == len(split) > 0
-        for image in {row["image"] for row in split}:
-            assert image not in seen, f"{path} and {seen[image]}"
+        for image in {image for row in split for image in demo.images_of(row)}:
+            pair = {path, seen.get(image, path)}
+            assert len(pair) == 1 or pair == SCIENCEQA, f"{path} and {seen[image]}"
             seen[image] = path
     assert FIRST + EACH * len(SPLITS) <= demo.SEEDS
     assert all(split.pictures <= EACH for split in SPLITS)
@@ -162,7 +167,9 @@ def test_the_command_writes_the_layout(tmp_path: Path, capsys: pytest.CaptureFix
     assert run(capsys, "demo", "--out", tmp_path / "b", "--seed", 7).code == 0
     written = tree(tmp_path / "a")
     assert written == tree(tmp_path / "b")
-    paths = {task.path for task in TASKS} | {split.path for split in SPLITS}
+    paths = {task.path for task in all_tasks().values() if not task.members}
+    assert paths <= set(written), "a task without demo rows"
+    paths = {task.path for task in TASKS} | {split.path for split in SPLITS} | set(demo_choices.drawn(0).rows)
     assert paths == {path for path in written if path.endswith(".jsonl")}
     assert len(written) == len(paths) + len(demo.pictures(7)) + 1
     assert "DEMO" in written, "data that is not marked as drawn"
