@@ -11,15 +11,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval_mm import options as command_line
-from eval_mm import tasks
 from eval_mm.console import SAMPLE_ERRORS, Parser, align, count, guarded
-from eval_mm.data import Selection, find_root
 from eval_mm.errors import UserError
-from eval_mm.few_shot import FewShot
-from eval_mm.report.table import breakdown_table, results_table
-from eval_mm.rescore import score
-from eval_mm.run import run
 from eval_mm.schema import Result
+
+# The rest of the package is imported by the command that needs it: --help answers without.
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -37,6 +33,11 @@ def build_parser() -> Parser:
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    from eval_mm.data import Selection
+    from eval_mm.few_shot import FewShot
+    from eval_mm.report.table import breakdown_table, results_table
+    from eval_mm.run import run
+
     if arguments.seed is not None and arguments.sample is None and arguments.few_shot is None:
         raise UserError("--seed is for --sample N and --few-shot K: without them there is nothing to draw")
     seed = arguments.seed or 0
@@ -80,6 +81,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _score(arguments: argparse.Namespace) -> int:
+    from eval_mm.report.table import breakdown_table, results_table
+    from eval_mm.rescore import score
+
     options = dict(
         task=arguments.task,
         predictions=arguments.predictions,
@@ -136,6 +140,8 @@ def _finish(results: Sequence[Result]) -> int:
 
 def _print_submissions(results: Sequence[Result], folder: str | os.PathLike[str]) -> None:
     """Where the files for evaluation servers are, and which of them are not whole."""
+    from eval_mm import tasks
+
     for result in results:
         submission = tasks.all_tasks()[result.task].submission if result.task in tasks.all_tasks() else None
         if submission is not None:
@@ -146,6 +152,9 @@ def _print_submissions(results: Sequence[Result], folder: str | os.PathLike[str]
 
 
 def _list(arguments: argparse.Namespace) -> int:
+    from eval_mm import tasks
+    from eval_mm.data import find_root
+
     root = find_root(arguments.data)
     chosen = tasks.resolve(arguments.tasks) if arguments.tasks else list(tasks.all_tasks().values())
     if arguments.names:

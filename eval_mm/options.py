@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import get_args
 
 from eval_mm.console import Parser
-from eval_mm.own_data import METRICS
+from eval_mm.metrics import NAMES
 from eval_mm.schema import BoxScale
 
 Command = Callable[[argparse.Namespace], int]
@@ -163,7 +163,7 @@ def _add_own(parser: Parser) -> None:
         help="further metrics of captions: bleu, rouge_l, meteor, spice",
     )
     add("--breakdowns", action="store_true", help="show the parts of every number too")
-    add("--metric", metavar="M", help=f"what judges --task file:PATH: {', '.join(METRICS)}")
+    add("--metric", metavar="M", help=f"what judges --task file:PATH: {', '.join(NAMES)}")
     add("--references", type=_filled, metavar="FILE", help="the captions of --task caption, in COCO's form")
 
 

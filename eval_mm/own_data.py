@@ -28,6 +28,7 @@ from eval_mm.kinds.short_answer import (
     VQA_TEXTVQA,
     Rule,
 )
+from eval_mm.metrics import NAMES
 from eval_mm.schema import Sample, Task
 from eval_mm.stats import mean_metric
 
@@ -64,7 +65,6 @@ SHORT_ANSWERS = {
     "gqa": ShortAnswer("accuracy", GQA_QWEN_VL, GQA_OFFICIAL, 10),
 }
 LEAST_ANNOTATORS = 4
-METRICS = (*SHORT_ANSWERS, "cider", "box", "choice")
 
 
 def own_task(own: OwnData) -> Task:
@@ -74,9 +74,9 @@ def own_task(own: OwnData) -> Task:
             raise UserError("--task caption needs --references FILE, captions in COCO's form")
         path = Path(own.path).resolve()
         return replace(_task(CAPTION, path, "cider"), lines=caption_lines, own=_record(path, CAPTION))
-    if own.metric not in METRICS:
+    if own.metric not in NAMES:
         given = "" if own.metric is None else f", not '{own.metric}'"
-        raise UserError(f"--task {PREFIX}PATH needs --metric, one of {', '.join(METRICS)}{given}")
+        raise UserError(f"--task {PREFIX}PATH needs --metric, one of {', '.join(NAMES)}{given}")
     if not own.path:
         raise UserError(f"--task {PREFIX}PATH: the path is empty")
     path = Path(own.path).resolve()

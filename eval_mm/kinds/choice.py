@@ -15,7 +15,6 @@ from collections.abc import Callable, Sequence
 from eval_mm.data import Row
 from eval_mm.errors import UserError
 from eval_mm.kinds.scoring import each
-from eval_mm.metrics.choice import read_choice
 from eval_mm.prompt import lettered
 from eval_mm.schema import Context, Image, Prediction, Prompt, Protocol, Sample, Score
 
@@ -112,6 +111,8 @@ def _judge_text(sample: Sample, prediction: Prediction, context: Context) -> Sco
         raise UserError(
             "these answers are ranked options, and this protocol reads texts; use --protocol qwen-vl"
         )
+    from eval_mm.metrics.choice import read_choice  # its patterns take a while to compile
+
     found = read_choice(prediction.text, sample.choices or _options(sample))
     if found is None:
         return Score(None, "", "no rule reads a letter in the answer")

@@ -2,7 +2,6 @@
 
 import io
 import json
-import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
@@ -59,6 +58,8 @@ def _answers(key: str, name: Callable[[Sample], int | str]) -> Submission:
 
 def _zip(texts: dict[str, str]) -> bytes:
     """A zip whose bytes depend on its content alone: no times."""
+    import zipfile
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in texts.items():

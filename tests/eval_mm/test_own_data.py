@@ -11,7 +11,8 @@ import eval_mm
 from eval_mm import tasks
 from eval_mm.cli import main
 from eval_mm.errors import UserError
-from eval_mm.own_data import METRICS, SHORT_ANSWERS
+from eval_mm.metrics import NAMES
+from eval_mm.own_data import SHORT_ANSWERS
 from eval_mm.run import run
 from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, write_data
 from tests.eval_mm.support import rows as boxes
@@ -33,7 +34,7 @@ def write(folder: Path, *rows: dict[str, Any]) -> Path:
     return path
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", NAMES)
 def test_every_metric_takes_its_rows(metric: str, tmp_path: Path) -> None:
     """A right answer gets full marks; pictures are found beside the file; the run can be scored again."""
     row, answer = ROWS[metric]
@@ -168,3 +169,8 @@ def test_a_file_may_not_leave_the_data_root(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="inside it"):
         run(ScriptedModel(), [f"file:{path}"], metric="anls", out=tmp_path / "run")
     assert task.own == {"path": str(path.resolve()), "metric": "anls"}
+
+
+def test_every_named_metric_is_there() -> None:
+    """The help text and the error list these names; one without a task behind it would be a traceback."""
+    assert set(SHORT_ANSWERS) | {"cider", "box", "choice"} == set(NAMES)
