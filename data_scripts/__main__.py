@@ -1,4 +1,4 @@
-"""The command line: python -m data_scripts list | fetch | prepare | check | demo | demo-training."""
+"""The command line: python -m data_scripts list | fetch | prepare | frames | check | demo | demo-training."""
 
 import argparse
 import functools
@@ -61,6 +61,19 @@ examples:
   python -m data_scripts prepare refcoco --raw ~/REC --images /datasets/coco/train2014
   python -m data_scripts prepare all --allow-partial        every benchmark with a folder in downloads"""
 
+FRAMES = """\
+Makes the pictures of questions about clips, 4 frames spread over the part of the clip that is asked about
+(PyAV: pip install 'eval-mm[video]'). The rows are prepared before. The videos come from their own pages:
+  dimension 10  Something-Something v2, webm files   https://developer.qualcomm.com/software/ai-datasets
+  dimension 11  EPIC-KITCHENS-100, 138 videos        https://epic-kitchens.github.io
+  dimension 12  Breakfast, BreakfastII_15fps_qvga_sync
+                https://serre-lab.clps.brown.edu/resource/breakfast-actions-dataset
+Stopped with Ctrl-C, it is gone on with by the same command; what is there is not made again. Exit code 0: all
+questions have their frames; 3: some have none, and unreadable_clips.tsv beside the rows says which and why.
+
+example:
+  python -m data_scripts frames seedbench --clips ~/ssv2 --clips ~/EPIC-KITCHENS --clips ~/breakfast"""
+
 CHECK = """\
 Reads the prepared rows as an evaluation will, then opens every picture, so that what would stop a run
 after hours is known in minutes. Exit code 0: all right; 2: rows or files are unusable; 3: pictures are.
@@ -111,6 +124,11 @@ def _run(args: argparse.Namespace) -> int:
     if args.verb == "fetch":
         fetch = functools.partial(_fetch, args)
         return _each(_fetchable(), fetch) if args.benchmark == ALL else fetch(args.benchmark)
+    if args.verb == "frames":
+        from data_scripts import frames
+        from data_scripts.benchmarks.seedbench import VIDEO
+
+        return frames.make(args.data / VIDEO.path, args.data, args.clips, args.workers)
     verb = _prepare if args.verb == "prepare" else _check
     if args.benchmark != ALL:
         return verb(known[args.benchmark], args)
@@ -182,7 +200,7 @@ def _parser() -> Parser:
         epilog=EXAMPLES,
     )
     verbs = parser.add_subparsers(
-        dest="verb", required=True, metavar="list | fetch | prepare | check | demo | demo-training"
+        dest="verb", required=True, metavar="list | fetch | prepare | frames | check | demo | demo-training"
     )
 
     listed = _verb(verbs, "list", "what is prepared, what is left to get", LIST)
@@ -240,6 +258,27 @@ def _parser() -> Parser:
             action="store_true",
             help="prepare what is there, though splits are missing or counts are not the published ones",
         )
+
+    shown = _verb(verbs, "frames", "clips -> the pictures that questions show", FRAMES)
+    shown.add_argument("benchmark", choices=("seedbench",), metavar="seedbench")
+    shown.add_argument(
+        "--clips",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="DIR",
+        help="folder of the videos you have, in any layout (repeatable)",
+    )
+    shown.add_argument(
+        "--data",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="data root with the prepared rows; frames are written there (data)",
+    )
+    shown.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, metavar="W", help="processes (one per core)"
+    )
 
     for _, one in _benchmarks(_verb(verbs, "check", "are rows and pictures fit for a run?", CHECK)):
         one.add_argument(

@@ -49,6 +49,9 @@ OKVQA = "https://okvqa.allenai.org/static/data"
 TEXTVQA = "https://dl.fbaipublicfiles.com/textvqa"
 VIZWIZ = "https://vizwiz.cs.colorado.edu/VizWiz_final"
 GQA = "https://downloads.cs.stanford.edu/nlp/data/gqa"
+SCIENCEQA = "https://raw.githubusercontent.com/lupantech/ScienceQA/main/data/scienceqa"
+SEEDBENCH = "https://huggingface.co/datasets/AILab-CVC/SEED-Bench/resolve/main"
+MMBENCH = "https://download.openmmlab.com/mmclassification/datasets/mmbench"
 KARPATHY = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
 REC = "https://raw.githubusercontent.com/deepcs233/Visual-CoT/03729c4aad42cdfe2ae2eeaec74143db3cf8d017/llava/eval/REC"
 
@@ -100,6 +103,10 @@ def _rec(name: str, size: int, sha256: str) -> File:
 
 def _packed(benchmark: str, kind: Kind, url: str, note: str = "", train: bool = False) -> File:
     return File(benchmark, kind, url.rsplit("/", 1)[1], url, unpack=True, note=note, train=train)
+
+
+def _named(benchmark: str, url: str, note: str = "") -> File:
+    return File(benchmark, "annotations", url.rsplit("/", 1)[1], url, note=note)
 
 
 FILES: tuple[File, ...] = (
@@ -240,6 +247,19 @@ FILES: tuple[File, ...] = (
     _packed("grit", "annotations", "https://ai2-prior-grit.s3.us-west-2.amazonaws.com/public/grit_data.zip"),
     _coco("grit", "train2014"),
     File("grit", "pictures", "saiapr_tc-12.zip", unpack=True, note="the pictures of RefCLEF"),
+    _named("scienceqa", f"{SCIENCEQA}/problems.json"),
+    _named("scienceqa", f"{SCIENCEQA}/pid_splits.json"),
+    _packed("scienceqa", "pictures", "https://scienceqa.s3.us-west-1.amazonaws.com/images/test.zip"),
+    _named("seedbench", f"{SEEDBENCH}/SEED-Bench.json"),
+    _packed("seedbench", "pictures", f"{SEEDBENCH}/SEED-Bench-image.zip", note="of dimensions 1 to 9"),
+    _named("mmbench", f"{MMBENCH}/mmbench_dev_20230712.tsv", note="questions and pictures"),
+    _named("mmbench", f"{MMBENCH}/mmbench_test_20230712.tsv", note="questions and pictures"),
+    _packed(
+        "mme",
+        "annotations",
+        "https://huggingface.co/datasets/darkyarding/MME/resolve/main/MME_Benchmark_release_version.zip",
+        note="questions and pictures; linked from the benchmark's page",
+    ),
 )
 
 _RRC = (
@@ -277,6 +297,19 @@ PAGES: dict[tuple[str, Kind], Page] = {
             "without it only the expressions about COCO pictures can be asked",
         ),
     ),
+    ("seedbench", "pictures"): Page(
+        "each data set of clips has its own terms",
+        "https://github.com/AILab-CVC/SEED-Bench/blob/main/DATASET.md",
+        (
+            "dimension 10: the webm files of Something-Something v2, "
+            "https://developer.qualcomm.com/software/ai-datasets/something-something",
+            "dimension 11: 138 videos of EPIC-KITCHENS-100, named in SEED-Bench.json, "
+            "https://github.com/epic-kitchens/epic-kitchens-download-scripts",
+            "dimension 12: BreakfastII_15fps_qvga_sync of Breakfast, "
+            "https://serre-lab.clps.brown.edu/resource/breakfast-actions-dataset/",
+            "after prepare: python -m data_scripts frames seedbench --clips DIR makes the frames of each",
+        ),
+    ),
 }
 PAGES["docvqa", "pictures"] = PAGES["docvqa", "annotations"]
 PAGES["infovqa", "pictures"] = PAGES["infovqa", "annotations"]
@@ -290,6 +323,8 @@ UNPACKED = {
     "docvqa/documents": "docvqa/spdocvqa_images",
     "flickr30k/images": "flickr30k/flickr30k-images",
     "infovqa/images": "infovqa/infographicsvqa_images",
+    "mme/images": "mme/MME_Benchmark_release_version/MME_Benchmark",
+    "scienceqa/images/test": "scienceqa/test",
 }
 """A folder that rows name -> where its pictures lie below --out once unpacked, where that is another."""
 
