@@ -108,6 +108,7 @@ def test_an_answer_as_elements() -> None:
         {"text": "cat"},
     ]
     assert boxes(answer(SMALL, ids)) == [RefBox((1, 2, 3, 4), "dog")]
+    assert answer(SMALL, said("<quad>(1,2)</quad>")) == [{"quad": "(1,2)"}]
     assert answer(SMALL, []) == []
     assert answer(SMALL, said("  ")) == []
 
