@@ -9,9 +9,9 @@ from typing import NamedTuple
 from eval_mm import dispatch, store
 from eval_mm.data import DEMO_ROOT, Dataset, Selection
 from eval_mm.few_shot import Examples
+from eval_mm.judge import Asked, run_config
 from eval_mm.prompt import images_of, to_request
 from eval_mm.schema import Backend, ModelInfo, Prediction, Protocol, Request, Task
-from eval_mm.score import Asked, run_config
 
 
 @dataclass(frozen=True, slots=True)

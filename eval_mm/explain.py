@@ -8,11 +8,11 @@ from pathlib import Path
 from eval_mm import store
 from eval_mm.data import find_root, load
 from eval_mm.errors import UserError
+from eval_mm.judge import judge
 from eval_mm.metrics.steps import Steps, trace
 from eval_mm.prompt import images_of
 from eval_mm.rescore import StoredTask, read_entries, read_stored, task_of
 from eval_mm.schema import Context, Image, Mark, Prediction, Prompt, Protocol, Sample, Score
-from eval_mm.score import judge
 
 SHOWN_NEAR = 3
 

@@ -11,11 +11,11 @@ from eval_mm.answers import read_answers
 from eval_mm.data import Dataset, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.few_shot import load_examples, train_path
+from eval_mm.judge import Asked, Scored, check_on_request, combine, run_config, score_task
 from eval_mm.matching import match as match_answers
 from eval_mm.own_data import OwnData, own_task
 from eval_mm.prompt import to_request
 from eval_mm.schema import BoxScale, ModelInfo, Prediction, Protocol, Request, Result, Task
-from eval_mm.score import Asked, Scored, check_on_request, combine, run_config, score_task
 
 
 def score(

@@ -11,8 +11,8 @@ from eval_mm.asking import Plan, ask
 from eval_mm.data import ALL_ROWS, DataRoot, Selection, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot, check_few_shot, load_examples
+from eval_mm.judge import Scored, check_on_request, combine, score_task
 from eval_mm.schema import Backend, ModelInfo, Result
-from eval_mm.score import Scored, check_on_request, combine, score_task
 
 RUNS = Path("results/runs")
 SHOWN_ERRORS = 3

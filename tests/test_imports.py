@@ -39,7 +39,7 @@ def test_imports_point_one_way(package: str) -> None:
         assert not wrong, f"{name} imports {wrong}"
 
 
-@pytest.mark.parametrize("module", ["eval_mm", "eval_mm.cli", "eval_mm.score", "eval_mm.models", "qwen_vl"])
+@pytest.mark.parametrize("module", ["eval_mm", "eval_mm.cli", "eval_mm.rescore", "eval_mm.models", "qwen_vl"])
 def test_importing_loads_nothing_heavy(module: str) -> None:
     """`--help` and scoring answer at once because torch and its like are loaded on demand only."""
     code = f"import sys, {module}; print(sorted({HEAVY!r} & set(sys.modules)))"
