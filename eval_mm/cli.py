@@ -144,7 +144,7 @@ def _print_submissions(results: Sequence[Result], folder: str | os.PathLike[str]
 
     for result in results:
         submission = tasks.all_tasks()[result.task].submission if result.task in tasks.all_tasks() else None
-        if submission is not None:
+        if submission is not None and not result.metrics:
             whole = result.complete or result.num_samples == result.num_published
             part = "" if whole else f" (not the whole split: {result.num_samples:,} answers)"
             for name in submission.files:
