@@ -4,6 +4,7 @@ import csv
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -169,14 +170,20 @@ def test_the_demo_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert main([*command, "--subset"]) == 0
 
 
-def test_the_python_example_runs(tmp_path: Path) -> None:
-    """The README's Python, as it stands."""
-    (code,) = blocks("README.md", "python")
-    ended = subprocess.run(
-        [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.split()[1] == "False"
+def test_the_python_examples_run(tmp_path: Path) -> None:
+    """The README's Python, as it stands: an evaluation of a few rows, and a conversation about a picture."""
+    evaluation, conversation = blocks("README.md", "python")
+    shutil.copy(ROOT / "eval_mm/demo/scenes/000010.png", tmp_path / "scene.png")
+    shown = []
+    for code in (evaluation, conversation):
+        ended = subprocess.run(
+            [sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert ended.returncode == 0, ended.stderr
+        shown.append(ended.stdout.split())
+    assert shown[0][1] == "False"
+    assert "<box>" in shown[1][-2]
+    assert shown[1][-1] == "True"
 
 
 def test_make_targets_exist() -> None:
