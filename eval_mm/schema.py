@@ -239,6 +239,11 @@ class Task:
     version: int = 1
 
 
+def path_of(task: str) -> str:
+    """Where the rows of a task lie under the data root: `<benchmark>/<task>.jsonl`."""
+    return f"{task.partition('_')[0]}/{task}.jsonl"
+
+
 @dataclass(frozen=True, slots=True)
 class Result:
     """The JSON a leaderboard reads. A function of data and answers alone: no times, no process counts.

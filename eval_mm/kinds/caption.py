@@ -21,6 +21,8 @@ from eval_mm.schema import (
     Protocol,
     Sample,
     Score,
+    Task,
+    path_of,
 )
 from eval_mm.stats import mean_metric, mean_of
 
@@ -128,3 +130,18 @@ def _further(name: caption.Extra) -> Callable[[Sequence[Sample], Sequence[Score]
 ON_REQUEST: Mapping[str, Callable[[Sequence[Sample], Sequence[Score], Context], Metrics]] = {
     name: _further(name) for name in caption.EXTRAS
 }
+
+
+def task(name: str, num_samples: int) -> Task:
+    """A split of captions, of the report's tables."""
+    return Task(
+        name,
+        path_of(name),
+        num_samples,
+        to_sample,
+        PROTOCOLS,
+        metrics,
+        ("captioning", "qwen-vl-report"),
+        on_request=ON_REQUEST,
+        needs="caption",
+    )

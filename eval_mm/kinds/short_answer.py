@@ -13,7 +13,19 @@ from dataclasses import dataclass, replace
 from eval_mm.data import Row
 from eval_mm.kinds.scoring import each
 from eval_mm.metrics import anls, exact, gqa, relaxed, vqa
-from eval_mm.schema import Context, Metrics, Normalisation, Prediction, Prompt, Protocol, Sample, Score
+from eval_mm.schema import (
+    Context,
+    Metrics,
+    Normalisation,
+    Prediction,
+    Prompt,
+    Protocol,
+    Sample,
+    Score,
+    Submission,
+    Task,
+    path_of,
+)
 from eval_mm.stats import mean_metric, mean_of
 
 INSTRUCTION = "\nAnswer the question using a single word or phrase."
@@ -156,6 +168,27 @@ def instruct(rule: Rule) -> Protocol:
         max_new_tokens=32,
         chat=True,
         steps=like.steps,
+    )
+
+
+def task(
+    name: str,
+    num_samples: int | None,
+    protocols: tuple[Protocol, ...],
+    metrics: Callable[[Sequence[Sample], Sequence[Score]], Metrics],
+    families: tuple[str, ...],
+    submission: Submission | None = None,
+) -> Task:
+    """A split of short answers; with a submission file its answers need not be public."""
+    return Task(
+        name,
+        path_of(name),
+        num_samples,
+        to_open_sample if submission else to_sample,
+        protocols,
+        metrics,
+        families,
+        submission=submission,
     )
 
 

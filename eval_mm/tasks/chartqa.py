@@ -21,14 +21,8 @@ def _part(sample: Sample) -> Iterator[str]:
 
 
 PARTS = [
-    Task(
-        name=f"chartqa_test_{part}",
-        path=f"chartqa/chartqa_test_{part}.jsonl",
-        num_samples=1_250,
-        to_sample=short_answer.to_sample,
-        protocols=PROTOCOLS,
-        metrics=mean_metric("relaxed_accuracy"),
-        families=("text_vqa",),
+    short_answer.task(
+        f"chartqa_test_{part}", 1_250, PROTOCOLS, mean_metric("relaxed_accuracy"), ("text_vqa",)
     )
     for part in ("human", "augmented")
 ]

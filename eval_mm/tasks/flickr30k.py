@@ -6,18 +6,5 @@ Qwen-VL's eval_mm/evaluate_caption.py.
 """
 
 from eval_mm.kinds import caption
-from eval_mm.schema import Task
 
-TASKS = [
-    Task(
-        name="flickr30k_test",
-        path="flickr30k/flickr30k_test.jsonl",
-        num_samples=1_000,
-        to_sample=caption.to_sample,
-        protocols=caption.PROTOCOLS,
-        metrics=caption.metrics,
-        families=("captioning", "qwen-vl-report"),
-        on_request=caption.ON_REQUEST,
-        needs="caption",
-    )
-]
+TASKS = [caption.task("flickr30k_test", 1_000)]

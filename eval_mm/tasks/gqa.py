@@ -7,17 +7,14 @@ report, which cleans the answer up first (eval_mm/metrics/gqa.py).
 
 from eval_mm.kinds import short_answer
 from eval_mm.kinds.short_answer import GQA_OFFICIAL, GQA_QWEN_VL
-from eval_mm.schema import Task
 from eval_mm.stats import mean_metric
 
 TASKS = [
-    Task(
-        name="gqa_testdev",
-        path="gqa/gqa_testdev.jsonl",
-        num_samples=12_578,
-        to_sample=short_answer.to_sample,
-        protocols=short_answer.protocols(10, GQA_QWEN_VL, GQA_OFFICIAL),
-        metrics=mean_metric("accuracy", short_answer.types_of),
-        families=("vqa", "qwen-vl-report"),
+    short_answer.task(
+        "gqa_testdev",
+        12_578,
+        short_answer.protocols(10, GQA_QWEN_VL, GQA_OFFICIAL),
+        mean_metric("accuracy", short_answer.types_of),
+        ("vqa", "qwen-vl-report"),
     )
 ]

@@ -9,28 +9,11 @@ limits are those of DocVQA: no run script was published for it.
 from eval_mm.kinds import short_answer
 from eval_mm.kinds.short_answer import ANLS
 from eval_mm.kinds.submission import answers_by
-from eval_mm.schema import Task
 
 PROTOCOLS = short_answer.protocols(100, ANLS, ANLS)
+METRICS = short_answer.anls_metrics
 
 TASKS = [
-    Task(
-        name="infovqa_val",
-        path="infovqa/infovqa_val.jsonl",
-        num_samples=2_801,
-        to_sample=short_answer.to_sample,
-        protocols=PROTOCOLS,
-        metrics=short_answer.anls_metrics,
-        families=("text_vqa",),
-    ),
-    Task(
-        name="infovqa_test",
-        path="infovqa/infovqa_test.jsonl",
-        num_samples=3_288,
-        to_sample=short_answer.to_open_sample,
-        protocols=PROTOCOLS,
-        metrics=short_answer.anls_metrics,
-        families=("text_vqa",),
-        submission=answers_by("questionId"),
-    ),
+    short_answer.task("infovqa_val", 2_801, PROTOCOLS, METRICS, ("text_vqa",)),
+    short_answer.task("infovqa_test", 3_288, PROTOCOLS, METRICS, ("text_vqa",), answers_by("questionId")),
 ]

@@ -6,18 +6,5 @@ breakdown by domain is ours (eval_mm/kinds/caption.py).
 """
 
 from eval_mm.kinds import caption
-from eval_mm.schema import Task
 
-TASKS = [
-    Task(
-        name="nocaps_val",
-        path="nocaps/nocaps_val.jsonl",
-        num_samples=4_500,
-        to_sample=caption.to_sample,
-        protocols=caption.PROTOCOLS,
-        metrics=caption.metrics,
-        families=("captioning", "qwen-vl-report"),
-        on_request=caption.ON_REQUEST,
-        needs="caption",
-    )
-]
+TASKS = [caption.task("nocaps_val", 4_500)]

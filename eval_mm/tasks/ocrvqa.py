@@ -6,18 +6,12 @@ ignored (eval_mm/metrics/exact.py), as Qwen-VL's eval_mm/evaluate_vqa.py.
 
 from eval_mm.kinds import short_answer
 from eval_mm.kinds.short_answer import EXACT
-from eval_mm.schema import Task
 from eval_mm.stats import mean_metric
 
+PROTOCOLS = short_answer.protocols(100, EXACT, EXACT)
+METRICS = mean_metric("accuracy")
+
 TASKS = [
-    Task(
-        name=f"ocrvqa_{split}",
-        path=f"ocrvqa/ocrvqa_{split}.jsonl",
-        num_samples=None,
-        to_sample=short_answer.to_sample,
-        protocols=short_answer.protocols(100, EXACT, EXACT),
-        metrics=mean_metric("accuracy"),
-        families=families,
-    )
-    for split, families in (("val", ("text_vqa",)), ("test", ("text_vqa", "qwen-vl-report")))
+    short_answer.task("ocrvqa_val", None, PROTOCOLS, METRICS, ("text_vqa",)),
+    short_answer.task("ocrvqa_test", None, PROTOCOLS, METRICS, ("text_vqa", "qwen-vl-report")),
 ]

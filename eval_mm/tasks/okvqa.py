@@ -6,17 +6,14 @@ version 1.1. Scorer: VQA accuracy (eval_mm/metrics/vqa.py).
 
 from eval_mm.kinds import short_answer
 from eval_mm.kinds.short_answer import VQA_OFFICIAL, VQA_QWEN_VL
-from eval_mm.schema import Task
 from eval_mm.stats import mean_metric
 
 TASKS = [
-    Task(
-        name="okvqa_val",
-        path="okvqa/okvqa_val.jsonl",
-        num_samples=5_046,
-        to_sample=short_answer.to_sample,
-        protocols=short_answer.protocols(10, VQA_QWEN_VL, VQA_OFFICIAL),
-        metrics=mean_metric("vqa_accuracy", short_answer.types_of),
-        families=("vqa", "qwen-vl-report"),
+    short_answer.task(
+        "okvqa_val",
+        5_046,
+        short_answer.protocols(10, VQA_QWEN_VL, VQA_OFFICIAL),
+        mean_metric("vqa_accuracy", short_answer.types_of),
+        ("vqa", "qwen-vl-report"),
     )
 ]

@@ -7,17 +7,14 @@ Paper: Singh et al. 2019 (https://arxiv.org/abs/1904.08920), https://textvqa.org
 
 from eval_mm.kinds import short_answer
 from eval_mm.kinds.short_answer import VQA_QWEN_VL, VQA_TEXTVQA
-from eval_mm.schema import Task
 from eval_mm.stats import mean_metric
 
 TASKS = [
-    Task(
-        name="textvqa_val",
-        path="textvqa/textvqa_val.jsonl",
-        num_samples=5_000,
-        to_sample=short_answer.to_sample,
-        protocols=short_answer.protocols(10, VQA_QWEN_VL, VQA_TEXTVQA),
-        metrics=mean_metric("vqa_accuracy", short_answer.types_of),
-        families=("text_vqa", "qwen-vl-report"),
+    short_answer.task(
+        "textvqa_val",
+        5_000,
+        short_answer.protocols(10, VQA_QWEN_VL, VQA_TEXTVQA),
+        mean_metric("vqa_accuracy", short_answer.types_of),
+        ("text_vqa", "qwen-vl-report"),
     )
 ]

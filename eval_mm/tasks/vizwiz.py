@@ -8,29 +8,14 @@ test, whose answers are not public: the run writes the file for the evaluation s
 from eval_mm.kinds import short_answer
 from eval_mm.kinds.short_answer import VQA_OFFICIAL, VQA_QWEN_VL
 from eval_mm.kinds.submission import answers_by_picture
-from eval_mm.schema import Task
 from eval_mm.stats import mean_metric
 
 PROTOCOLS = short_answer.protocols(10, VQA_QWEN_VL, VQA_OFFICIAL)
+METRICS = mean_metric("vqa_accuracy", short_answer.types_of)
 
 TASKS = [
-    Task(
-        name="vizwiz_val",
-        path="vizwiz/vizwiz_val.jsonl",
-        num_samples=4_319,
-        to_sample=short_answer.to_sample,
-        protocols=PROTOCOLS,
-        metrics=mean_metric("vqa_accuracy", short_answer.types_of),
-        families=("vqa",),
-    ),
-    Task(
-        name="vizwiz_test",
-        path="vizwiz/vizwiz_test.jsonl",
-        num_samples=8_000,
-        to_sample=short_answer.to_open_sample,
-        protocols=PROTOCOLS,
-        metrics=mean_metric("vqa_accuracy", short_answer.types_of),
-        families=("vqa", "qwen-vl-report"),
-        submission=answers_by_picture("image"),
+    short_answer.task("vizwiz_val", 4_319, PROTOCOLS, METRICS, ("vqa",)),
+    short_answer.task(
+        "vizwiz_test", 8_000, PROTOCOLS, METRICS, ("vqa", "qwen-vl-report"), answers_by_picture("image")
     ),
 ]

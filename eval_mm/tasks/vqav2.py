@@ -8,29 +8,14 @@ accuracy of the official tool, and the variant behind the Qwen-VL report (eval_m
 from eval_mm.kinds import short_answer
 from eval_mm.kinds.short_answer import VQA_OFFICIAL, VQA_QWEN_VL
 from eval_mm.kinds.submission import answers_by
-from eval_mm.schema import Task
 from eval_mm.stats import mean_metric
 
 PROTOCOLS = short_answer.protocols(10, VQA_QWEN_VL, VQA_OFFICIAL)
+METRICS = mean_metric("vqa_accuracy", short_answer.types_of)
 
 TASKS = [
-    Task(
-        name="vqav2_val",
-        path="vqav2/vqav2_val.jsonl",
-        num_samples=214_354,
-        to_sample=short_answer.to_sample,
-        protocols=PROTOCOLS,
-        metrics=mean_metric("vqa_accuracy", short_answer.types_of),
-        families=("vqa",),
-    ),
-    Task(
-        name="vqav2_testdev",
-        path="vqav2/vqav2_testdev.jsonl",
-        num_samples=107_394,
-        to_sample=short_answer.to_open_sample,
-        protocols=PROTOCOLS,
-        metrics=mean_metric("vqa_accuracy", short_answer.types_of),
-        families=("vqa", "qwen-vl-report"),
-        submission=answers_by("question_id"),
+    short_answer.task("vqav2_val", 214_354, PROTOCOLS, METRICS, ("vqa",)),
+    short_answer.task(
+        "vqav2_testdev", 107_394, PROTOCOLS, METRICS, ("vqa", "qwen-vl-report"), answers_by("question_id")
     ),
 ]
