@@ -306,12 +306,14 @@ def _parser() -> Parser:
         "--max-shapes", type=int, choices=(1, 2, 3), default=3, help="at most so many shapes in a scene (3)"
     )
     training.add_argument(
-        "--kinds", metavar="KINDS", help="only these kinds of questions, comma-separated (all)"
+        "--kinds",
+        metavar="KINDS",
+        help="only these kinds of questions, comma-separated (all but options,clip)",
     )
     training.add_argument(
         "--shows",
         metavar="NAMES",
-        help="what pictures show in turn: scene,card,chart,page,book,poster,diagram (60 %% scenes)",
+        help="what pictures show in turn: scene,card,chart,page,book,poster,diagram,clip (60 %% scenes)",
     )
     training.add_argument(
         "--coarse",

@@ -5,12 +5,14 @@
                                                                  {"from": "assistant", "value": ..}]}, ..]
 
 A row has one question with its answer; its user value begins with `<img>` and the picture's path, relative to
-the folder of the JSON file. Rows of one picture stand together. The JSON file gets its name when all else is
+the folder of the JSON file. A clip has four pictures, `000123_0.png` to `000123_3.png`, and its rows all of
+them, on a line each. Rows of one picture stand together. The JSON file gets its name when all else is
 complete, so a folder that has it is whole.
 """
 
 import json
 import os
+import random
 import re
 import signal
 import sys
@@ -27,7 +29,8 @@ from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-from data_scripts.drawn.conversations import ASKED, SHOWS, asked, draw
+from data_scripts.drawn import choosing, clips
+from data_scripts.drawn.conversations import ASKED, SHOWS, Picture, asked, draw
 from data_scripts.drawn.scenes import FIRST_TRAINING_SEED
 from data_scripts.drawn.turns import Turn
 from eval_mm.console import align, count
@@ -42,6 +45,9 @@ FOLDER = 1000
 PART = 100
 """Scenes that a process is given at a time."""
 
+
+CLIP = "clip"
+"""What a lesson may show besides `SHOWS`."""
 
 COORDINATE = re.compile(r"(?<=[(,])\d+")
 
@@ -60,6 +66,8 @@ class Lesson(NamedTuple):
 
     max_shapes: int = 3
     kinds: tuple[str, ...] = ASKED
+    """Also `choosing.KINDS`, which are asked only where they are named."""
+
     coarse: int = 10
     """Coordinates are rounded to this many thousandths; 10 leaves them as the turns have them."""
 
@@ -78,10 +86,12 @@ def write(out: Path, scenes: int, seed: int, lesson: Lesson, workers: int) -> No
         raise UserError(f"--scenes {scenes}: expected 1 to {MOST_SCENES}")
     if seed < 0:
         raise UserError(f"--seed {seed}: expected 0 or more")
-    if not set(lesson.kinds) <= set(ASKED):
-        raise UserError(f"--kinds {','.join(lesson.kinds)}: expected some of {', '.join(ASKED)}")
-    if not set(lesson.shows) <= set(SHOWS):
-        raise UserError(f"--shows {','.join(lesson.shows)}: expected some of {', '.join(SHOWS)}")
+    for option, given, known in (
+        ("--kinds", lesson.kinds, (*ASKED, *choosing.KINDS)),
+        ("--shows", lesson.shows, (*SHOWS, CLIP)),
+    ):
+        if not set(given) <= set(known):
+            raise UserError(f"{option} {','.join(given)}: expected some of {', '.join(known)}")
     if workers < 1:
         raise UserError(f"--workers {workers}: expected 1 or more")
     if path.exists():
@@ -112,9 +122,10 @@ def write(out: Path, scenes: int, seed: int, lesson: Lesson, workers: int) -> No
     print(f"{count(scenes)} pictures, {count(sum(kinds.values()))} rows, under {out}")
 
 
-def picture_path(index: int) -> str:
-    """Where the picture of a scene lies, relative to the JSON file."""
-    return f"pictures/{index // FOLDER:03d}/{index:06d}.png"
+def picture_path(index: int, frame: int | None = None) -> str:
+    """Where the picture of a scene lies, or a frame of a clip, relative to the JSON file."""
+    of = "" if frame is None else f"_{frame}"
+    return f"pictures/{index // FOLDER:03d}/{index:06d}{of}.png"
 
 
 def scene_seed(seed: int, index: int) -> int:
@@ -124,9 +135,11 @@ def scene_seed(seed: int, index: int) -> int:
     return FIRST_TRAINING_SEED + seed * MOST_SCENES + index
 
 
-def rows(seed: int, index: int, turns: Sequence[Turn]) -> list[dict[str, Any]]:
-    """The rows of the turns about one scene."""
-    image = f"<img>{picture_path(index)}</img>"
+def rows(
+    seed: int, index: int, turns: Sequence[Turn], paths: Sequence[str] | None = None
+) -> list[dict[str, Any]]:
+    """The rows of the turns about one scene, or about the pictures at `paths`."""
+    image = "\n".join(f"<img>{path}</img>" for path in paths or (picture_path(index),))
     return [
         {
             "id": f"{scene_seed(seed, index)}-{number}-{turn.kind}",
@@ -176,12 +189,25 @@ def _write_part(out: Path, seed: int, lesson: Lesson, span: range) -> Part:
     """Draws and writes the pictures of some scenes, and returns their rows."""
     texts, kinds = [], []
     for index in span:
-        shown, turns = asked(scene_seed(seed, index), lesson.max_shapes, shows=lesson.shows)
-        draw(shown).save(out / picture_path(index), "PNG", compress_level=1)
+        pictures, turns = _about(scene_seed(seed, index), lesson)
+        frames = range(len(pictures)) if len(pictures) > 1 else (None,)
+        paths = [picture_path(index, frame) for frame in frames]
+        for path, shown in zip(paths, pictures, strict=True):
+            draw(shown).save(out / path, "PNG", compress_level=1)
         turns = [_coarser(turn, lesson.coarse) for turn in turns if turn.kind in lesson.kinds]
         kinds += [turn.kind for turn in turns]
-        texts += [json.dumps(row, ensure_ascii=False) for row in rows(seed, index, turns)]
+        texts += [json.dumps(row, ensure_ascii=False) for row in rows(seed, index, turns, paths)]
     return Part(len(span), tuple(kinds), ",\n".join(texts))
+
+
+def _about(seed: int, lesson: Lesson) -> tuple[Sequence[Picture], list[Turn]]:
+    """The picture of a seed, or the frames of its clip, and all that a lesson might ask."""
+    rng = random.Random(f"choosing {seed}")
+    if lesson.shows and lesson.shows[seed % len(lesson.shows)] == CLIP:
+        clip = clips.clip(seed)
+        return clip.frames, choosing.about_clip(clip, rng)
+    shown, turns = asked(seed, lesson.max_shapes, shows=lesson.shows)
+    return (shown,), turns + (choosing.about_picture(shown, rng) if "options" in lesson.kinds else [])
 
 
 def _coarser(turn: Turn, step: int) -> Turn:
