@@ -68,7 +68,8 @@ def make(rows: Path, root: Path, clips: Sequence[Path], workers: int) -> int:
             raise UserError(f"--clips {folder}: no such folder; name the folder of the clips")
     require("video", "frames")
     questions = [_question(parse_row(text, rows, line)) for line, text in json_lines(rows.read_bytes(), rows)]
-    waiting = [one for one in questions if not video.whole(root / one.folder)]
+    # fewer than 4 may be a short clip, or a picture lost since: the clip tells
+    waiting = [one for one in questions if video.whole(root / one.folder) < FRAMES]
     lacks: dict[str, Lack] = {}
     if waiting:
         lacks = _make(waiting, root, _paths(waiting, clips), workers)

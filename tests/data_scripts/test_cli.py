@@ -11,7 +11,7 @@ from data_scripts.__main__ import main
 from data_scripts.benchmarks import all_benchmarks
 from tests.data_scripts.support import run
 
-VERBS = ("list", "fetch", "prepare", "check", "demo", "demo-training")
+VERBS = ("list", "fetch", "prepare", "frames", "check", "demo", "demo-training")
 
 
 def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
