@@ -75,6 +75,69 @@ def test_docvqa(data: Path) -> None:
     assert result.metrics["anls"].value == pytest.approx(92.28251771238509, abs=1e-9)
 
 
+@pytest.fixture(scope="module")
+def choices(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """ScienceQA and SEED-Bench from the files that hold whole splits, MME as its scorer comes."""
+    if not REAL.is_dir():
+        pytest.skip(f"needs the real rows and answers in {REAL}, which may not be redistributed")
+    out = tmp_path_factory.mktemp("data")
+    science = REAL / "scienceqa/llava_test_CQM-A.json.gz"
+    seed = [
+        REAL / "seedbench" / name for name in ("questions_no_options.jsonl.gz", "GPT-4V_pred_and_gt.json.gz")
+    ]
+    sources = {
+        "scienceqa": [f"scienceqa_test={science}", f"scienceqa_test_img={science}"],
+        "seedbench": ["seedbench_image=" + ",".join(map(str, seed))],
+        "mme": [],
+    }
+    for name, listed in sources.items():
+        command = ["prepare", name, "--raw", str(REAL / name), "--out", str(out), "--allow-partial"]
+        assert data_scripts([*command, *(part for source in listed for part in ("--source", source))]) == 0
+    return out
+
+
+LLAVA_V0 = "scienceqa/test_sqa_llava_13b_v0.json.gz"
+LLAVA_15 = "scienceqa/llava-v1.5-13b_result.json"
+
+
+@pytest.mark.parametrize(
+    ("task", "answers", "options", "metric", "expected", "num_samples"),
+    [
+        ("scienceqa_test", LLAVA_V0, {}, "accuracy", 90.92195236972412, 4_241),
+        ("scienceqa_test_img", LLAVA_V0, {"subset": True}, "accuracy", 88.0019831432821, 2_017),
+        ("scienceqa_test", LLAVA_15, {}, "accuracy", 74.39283187927376, 4_241),
+        ("scienceqa_test_img", LLAVA_15, {"subset": True}, "accuracy", 71.64105106593951, 2_017),
+        (
+            "seedbench_image",
+            "seedbench/llava-v1.5-13b_upload.jsonl.gz",
+            {"subset": True},
+            "accuracy",
+            68.20545250140529,
+            14_232,
+        ),
+        ("mme", "mme/eval_tool/LaVIN", {}, "mme_perception", 963.6114445778311, 2_374),
+        ("mme", "mme/eval_tool/LaVIN", {}, "mme_cognition", 249.64285714285714, 2_374),
+        ("mme", "mme/eval_tool/LaVIN", {}, "mme_perception/existence", 185.0, 2_374),
+        ("mme", "mme/eval_tool/LaVIN", {}, "mme_perception/count", 265 / 3, 2_374),
+        ("mme", "mme/eval_tool/LaVIN", {}, "mme_perception/position", 190 / 3, 2_374),
+        ("mme", "mme/eval_tool/LaVIN", {}, "mme_perception/color", 75.0, 2_374),
+    ],
+)
+def test_the_published_score_of_choices(
+    choices: Path,
+    task: str,
+    answers: str,
+    options: dict[str, Any],
+    metric: str,
+    expected: float,
+    num_samples: int,
+) -> None:
+    """Letters, indices and MME's folders, judged as their authors do."""
+    (result,) = eval_mm.score(task=task, predictions=REAL / answers, data=choices, **options)
+    assert result.metrics[metric].value == pytest.approx(expected, abs=1e-9)
+    assert result.num_samples == num_samples
+
+
 @pytest.mark.parametrize(
     ("references", "answers", "expected", "num_samples"),
     [
