@@ -1,5 +1,6 @@
 """Batches that read a picture once: every row whole, exactly once, and worth what it is worth alone."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from qwen_vl.packing import (
 from qwen_vl.prompt import TokenPrompt
 from qwen_vl.tokenizer import Tokenizer
 from tests.qwen_vl.training import VOCABULARY, config, conversations
+from tests.qwen_vl.training import row as talk
 
 SPAN = Span(100, 101)
 
@@ -126,8 +128,27 @@ def pixels(batch: Batch) -> dict[Path, Tensor]:
     return {path: preprocess(load_image(path), 28) for path in images_of(batch)}
 
 
-def test_the_packed_loss_is_the_sum_of_the_rows_alone(model: QwenVL, groups: list[Group]) -> None:
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Group]:
+    """Rows of several pictures, one of them shown twice, beside rows of one."""
+    path = conversations(tmp_path_factory.mktemp("clips"))
+    frames = "\n".join(f"<img>{number}.png</img>" for number in (2, 0, 1, 2))
+    several = [talk(f"{frames}\nWhat happens {when}? Answer:", f" {when}") for when in ("first", "last")]
+    path.write_text(json.dumps([*several, *json.loads(path.read_text("utf-8"))]), encoding="utf-8")
+    words = Tokenizer.from_file(VOCABULARY, 4)
+    examples = read_conversations(path, words, "raw", 128)
+    found = make_groups(examples, Span(words.image_start_id, words.image_end_id), 4)
+    assert [len(one.images) for one in found[0].rows] == [4, 4]
+    assert found[0].prefix > 4 * 6, "the frames are read once for both questions"
+    return found
+
+
+@pytest.mark.parametrize("kind", ["groups", "clips"])
+def test_the_packed_loss_is_the_sum_of_the_rows_alone(
+    model: QwenVL, kind: str, request: pytest.FixtureRequest
+) -> None:
     """Sharing a picture and a prefix must not change what a row is worth: against the slow reference."""
+    groups: list[Group] = request.getfixturevalue(kind)
     for batch in plan_epoch(groups, 200, 0, 0):
         wanted, shown = 0.0, pixels(batch)
         for group in batch:
