@@ -1,7 +1,9 @@
 """The demo rows with options, clips and pairs of questions: what they hold and whether it is true."""
 
+import json
 import re
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +15,7 @@ from data_scripts.drawn.options import SHOWN, name
 from data_scripts.drawn.posters import Poster
 from data_scripts.drawn.scenes import Scene
 from data_scripts.drawn.turns import Turn
+from eval_mm.cli import main
 from eval_mm.data import DEMO_ROOT, DataRoot, load
 from eval_mm.schema import Sample
 from eval_mm.tasks import all_tasks
@@ -201,6 +204,15 @@ def holds(shown: Picture, category: str, question: str) -> bool:
         case _, "scene":
             return f" {SHOWN[type(shown)]}?" in question
     raise AssertionError(f"{category} about {shown}")
+
+
+def test_every_task_runs_on_the_bundled_data(tmp_path: Path) -> None:
+    """Guards `run --task all --data demo`: a task without rows, or rows that it or its submission refuses."""
+    assert main(["run", "--task", "all", "--data", "demo", "--model", "echo", "--out", str(tmp_path)]) == 0
+    for task in all_tasks():
+        result = json.loads((tmp_path / task / "result.json").read_text("utf-8"))
+        assert (result["num_errors"], result["demo"]) == (0, True)
+        assert result["num_samples"] >= 16
 
 
 @pytest.mark.parametrize("seed", [1, 37, 500, 999])
