@@ -168,10 +168,14 @@ def _convert(paths: tuple[Path, ...], form: Form, tables: Sequence[Table]) -> Fo
     images: set[str] = set()
     enclosed: dict[str, bytes] = {}
     for row in form.convert(tables):
-        if isinstance(row.get("image"), Enclosed):
-            picture: Enclosed = row["image"]
-            enclosed[picture.path] = picture.content
-            row["image"] = picture.path
+        for picture in (row.get("image"), *row.get("images", ())):
+            if isinstance(picture, Enclosed):
+                enclosed[picture.path] = picture.content
+        for field, value in row.items():
+            if isinstance(value, Enclosed):
+                row[field] = value.path
+            elif field == "images":
+                row[field] = [one.path if isinstance(one, Enclosed) else one for one in value]
         lines.append(files.jsonl([row]))
         images.update([row["image"]] if "image" in row else row["images"])
     return Found(paths, form, b"".join(lines), len(lines), frozenset(images), enclosed)

@@ -52,6 +52,7 @@ GQA = "https://downloads.cs.stanford.edu/nlp/data/gqa"
 SCIENCEQA = "https://raw.githubusercontent.com/lupantech/ScienceQA/main/data/scienceqa"
 SEEDBENCH = "https://huggingface.co/datasets/AILab-CVC/SEED-Bench/resolve/main"
 MMBENCH = "https://download.openmmlab.com/mmclassification/datasets/mmbench"
+TOUCHSTONE = "https://touchstone-beijing.oss-cn-beijing.aliyuncs.com/dataset"
 KARPATHY = "https://cs.stanford.edu/people/karpathy/deepimagesent/caption_datasets.zip"
 REC = "https://raw.githubusercontent.com/deepcs233/Visual-CoT/03729c4aad42cdfe2ae2eeaec74143db3cf8d017/llava/eval/REC"
 
@@ -260,6 +261,8 @@ FILES: tuple[File, ...] = (
         "https://huggingface.co/datasets/darkyarding/MME/resolve/main/MME_Benchmark_release_version.zip",
         note="questions and pictures; linked from the benchmark's page",
     ),
+    _named("touchstone", f"{TOUCHSTONE}/touchstone_20230831.tsv", note="questions and pictures"),
+    File("touchstone_zh", "annotations", "touchstone_zh.tsv"),
 )
 
 _RRC = (
@@ -309,6 +312,11 @@ PAGES: dict[tuple[str, Kind], Page] = {
             "https://serre-lab.clps.brown.edu/resource/breakfast-actions-dataset/",
             "after prepare: python -m data_scripts frames seedbench --clips DIR makes the frames of each",
         ),
+    ),
+    ("touchstone_zh", "annotations"): Page(
+        "no file of it is public",
+        "https://github.com/OFA-Sys/TouchStone",
+        ("only who has a table with the columns of the English one can prepare it",),
     ),
 }
 PAGES["docvqa", "pictures"] = PAGES["docvqa", "annotations"]

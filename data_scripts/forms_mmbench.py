@@ -58,7 +58,7 @@ def table(folder: str, public: bool) -> Form:
                 "id": index,
                 "image": Enclosed(path, content) if is_new else path,
                 "question": forms.question(row),
-                **({"hint": row.string("hint")} if row.fields.get("hint", "").strip() else {}),
+                **({"hint": hint} if (hint := row.optional("hint") or "").strip() else {}),
                 "choices": choices,
                 **({"answer": letter(row, "answer", len(choices))} if public else {}),
                 **{name: row.string(column) for column, name in KEPT.items() if row.fields.get(column)},
@@ -83,7 +83,12 @@ def _owner(seen: dict[str, Row], row: Row) -> Row:
 
 def _picture(row: Row) -> tuple[bytes, str]:
     """The bytes of a row's picture, and the ending that names their format."""
-    text = "".join(row.text("image").split())
+    return decoded(row, row.text("image"))
+
+
+def decoded(row: Row, encoded: str) -> tuple[bytes, str]:
+    """The bytes of a picture in base64, and the ending that names their format; DataError for another."""
+    text = "".join(encoded.split())
     try:
         content = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:

@@ -6,7 +6,8 @@ Everything is read and checked before anything is written.
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from data_scripts import pictures
@@ -39,6 +40,9 @@ def prepare(benchmark: Benchmark, raw: Path, out: Path, options: Options) -> Non
             several files of which we would have to pick one, a picture folder that cannot be linked. Nothing
             has been written then.
     """
+    if raw.is_file() and len(benchmark.splits) == 1:
+        options = replace(options, sources=[*options.sources, f"{benchmark.splits[0].name}={raw}"])
+        raw = raw.parent
     if not raw.is_dir():
         raise UserError(f"--raw {raw}: no such folder; name the folder of the official files")
     named = _named(benchmark, options.sources)
@@ -74,12 +78,31 @@ def prepare(benchmark: Benchmark, raw: Path, out: Path, options: Options) -> Non
         for name, (split, rows) in splits.items():
             splits[name] = (split, _with_sizes(rows, places, options.allow_partial))
 
-    for link in links:
-        link.make()  # first: not every file system has links, and then no rows are written either
-        print(link.note)
     rows_last = {split.path: rows.content for split, rows in splits.values()}
-    files.write_all({out / path: content for path, content in {**enclosed, **rows_last}.items()})
+    _write(links, {out / path: content for path, content in {**enclosed, **rows_last}.items()})
     _report(benchmark, out, splits)
+
+
+def _write(links: Sequence[pictures.Link], contents: Mapping[Path, bytes]) -> None:
+    """Makes links and writes files, or leaves neither, nor a folder made for them."""
+    targets = [*contents, *(link.at for link in links)]
+    fresh = {folder for path in targets for folder in path.parents if not folder.exists()}
+    made: list[pictures.Link] = []
+    try:
+        for link in links:  # first: not every file system has links
+            link.make()
+            made.append(link)
+        files.write_all(contents)
+    except BaseException:
+        for link in made:
+            if not link.kept:
+                link.at.unlink()
+        for folder in sorted(fresh, key=lambda path: len(path.parts), reverse=True):
+            with suppress(OSError):  # not made yet
+                folder.rmdir()
+        raise
+    for link in links:
+        print(link.note)
 
 
 def _check(split: Split, found: Found, allow_partial: bool) -> None:

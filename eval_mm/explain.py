@@ -121,7 +121,11 @@ def _steps(what: str, steps: Steps, text: str) -> list[str]:
 
 def _references(sample: Sample) -> list[str]:
     if sample.target is None:
-        return ["not public"]
+        return [
+            repr(sample.metadata["reference_answer"])
+            if "reference_answer" in sample.metadata
+            else "not public"
+        ]
     if sample.choices:
         return [f"option {sample.target + 1}: {sample.choices[sample.target]!r}"]
     if isinstance(sample.target, tuple) and all(isinstance(text, str) for text in sample.target):

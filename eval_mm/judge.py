@@ -15,8 +15,6 @@ from eval_mm.errors import UserError
 from eval_mm.few_shot import Examples
 from eval_mm.schema import Context, Metrics, ModelInfo, Prediction, Protocol, Result, Sample, Score, Task
 
-NOT_PUBLIC = "the answers of this split are not public"
-
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -72,7 +70,8 @@ def judge(
     if task.needs is not None:
         extras.require(task.needs, f"task {task.name}")
     if samples[0].target is None:
-        return Judged(samples, answers, [Score(None, answer.text.strip(), NOT_PUBLIC) for answer in answers])
+        said = f"no score: the answers are {task.unscored}"
+        return Judged(samples, answers, [Score(None, answer.text.strip(), said) for answer in answers])
     readable = [answer if answer.error is None else replace(answer, text="") for answer in answers]
     scores = [
         score if answer.error is None else Score(None, "", f"error: {answer.error}")

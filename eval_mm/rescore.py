@@ -89,8 +89,8 @@ def score(
     dataset = load(answered, find_root(data, answered))
     if dataset.samples[0].target is None and out is None:
         raise UserError(
-            f"task {answered.name}: its answers are not public, so there is nothing to score; --out DIR "
-            f"writes the file for the benchmark's server"
+            f"task {answered.name}: its answers are {answered.unscored}, so there is nothing to score; "
+            f"--out DIR writes the file for the benchmark's server"
         )
     matched = match_answers(
         read_answers(path, id_key, text_key),

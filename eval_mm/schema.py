@@ -214,8 +214,9 @@ class Task:
     samples and their scores, in the same order, to the metrics; `on_request` are further ones by name, each
     taking a Context too. The first protocol is the default for Qwen-VL and for answers made elsewhere.
     `lines` cuts the file into numbered JSON rows. `needs` is the extra of the package without which no score
-    can be made. `own` is what a file of one's own is made from, for the manifest. `version` rises whenever a
-    change could alter a number.
+    can be made. `own` is what a file of one's own is made from, for the manifest. `unscored` says in a word
+    or two what the answers are where samples have no target. `version` rises whenever a change could alter a
+    number.
 
     A task with `members` has no file: it is their samples, in order, ids as `<member>/<id>`, and is computed
     from their scores.
@@ -236,6 +237,7 @@ class Task:
     lines: Callable[[bytes, Path], list[tuple[int, bytes]]] | None = None
     needs: str | None = None
     own: Mapping[str, str] | None = None
+    unscored: str = "not public"
     version: int = 1
 
 

@@ -1,7 +1,8 @@
 """The bundled demo data: every benchmark in miniature, on drawn pictures, small enough to ship.
 
 The eight splits of RefCOCO, RefCOCO+ and RefCOCOg are made here, the benchmarks with options, clips or pairs
-of questions in demo_choices.py, the others in demo_rows.py; no picture stands in two splits. It shows that
+of questions in demo_choices.py, TouchStone in demo_dialogue.py, the others in demo_rows.py; no picture stands
+in two splits. It shows that
 everything works and what a result looks like; a number on it says nothing about natural pictures.
 """
 
@@ -11,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from data_scripts.drawn import demo_choices, demo_rows
+from data_scripts.drawn import demo_choices, demo_dialogue, demo_rows
 from data_scripts.drawn.conversations import Picture, draw
 from data_scripts.drawn.phrases import expressions
 from data_scripts.drawn.scenes import Scene, scene
@@ -66,13 +67,14 @@ def rows(seed: int) -> dict[str, list[dict[str, Any]]]:
     for path, image, _, found in _drawn(seed):
         split = table.setdefault(path, [])
         split += [{"id": str(len(split) + number), "image": image, **row} for number, row in enumerate(found)]
-    return table | demo_choices.drawn(seed * SEEDS).rows
+    return table | demo_choices.drawn(seed * SEEDS).rows | demo_dialogue.drawn(seed * SEEDS).rows
 
 
 def pictures(seed: int) -> dict[str, Picture]:
     """Every picture by its path, relative to the data root."""
     shown = {image: picture for _, image, picture, _ in _drawn(seed)}
-    return shown | demo_choices.drawn(seed * SEEDS).pictures
+    shown |= demo_choices.drawn(seed * SEEDS).pictures
+    return shown | demo_dialogue.drawn(seed * SEEDS).pictures
 
 
 def images_of(row: dict[str, Any]) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from eval_mm.console import align
 from eval_mm.report.published import REFERENCE_MODEL, reference_figures
 from eval_mm.schema import Metric, Result
+from eval_mm.tasks import all_tasks
 
 HEADER = (
     "model",
@@ -51,7 +52,7 @@ def _row(result: Result, name: str | None, time: float | None) -> tuple[str, ...
     return (
         result.model,
         result.task,
-        name or "not public",
+        name or (all_tasks()[result.task].unscored if result.task in all_tasks() else "-"),
         *_cells(result.metrics.get(name or "")),
         f"{result.num_samples:,}",
         f"{result.num_unparsed:,}",

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_scripts.drawn import demo, demo_choices
+from data_scripts.drawn import demo, demo_choices, demo_dialogue
 from data_scripts.drawn.conversations import draw
 from data_scripts.drawn.demo_rows import EACH, FIRST, SPLITS
 from data_scripts.drawn.phrases import find
@@ -169,7 +169,8 @@ def test_the_command_writes_the_layout(tmp_path: Path, capsys: pytest.CaptureFix
     assert written == tree(tmp_path / "b")
     paths = {task.path for task in all_tasks().values() if not task.members}
     assert paths <= set(written), "a task without demo rows"
-    paths = {task.path for task in TASKS} | {split.path for split in SPLITS} | set(demo_choices.drawn(0).rows)
+    paths = {task.path for task in TASKS} | {split.path for split in SPLITS}
+    paths |= {*demo_choices.drawn(0).rows, *demo_dialogue.drawn(0).rows}
     assert paths == {path for path in written if path.endswith(".jsonl")}
     assert len(written) == len(paths) + len(demo.pictures(7)) + 1
     assert "DEMO" in written, "data that is not marked as drawn"
