@@ -5,14 +5,15 @@ that holds one of these under "results" or "predictions"; gzip is unpacked. A fo
 `<category>.txt` each, with lines of picture, question, true answer and answer, separated by tabs.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eval_mm.data import parse_row, without_repeats
 from eval_mm.errors import DataError, UserError
-from eval_mm.files import unpacked
+from eval_mm.files import ESCAPES, unpacked
 
 ID_KEYS = ("id", "question_id", "questionId", "image_id", "image_name", "imgname", "index", "image")
 PICTURE_KEYS = ("image_id", "image_name", "imgname", "image")
@@ -41,8 +42,20 @@ class Answer:
     question: str | None = None
 
 
+class AnswerFile(NamedTuple):
+    """What was read: the answers in file order, and the sha256 of the bytes they were read from."""
+
+    answers: list[Answer]
+    sha256: str
+
+
 def read_answers(path: Path, id_key: str | None = None, text_key: str | None = None) -> list[Answer]:
-    """All answers of a file, in file order.
+    """All answers of a file, in file order; raises what `read_file` raises."""
+    return read_file(path, id_key, text_key).answers
+
+
+def read_file(path: Path, id_key: str | None = None, text_key: str | None = None) -> AnswerFile:
+    """A file of answers, or MME's folder of them, read once.
 
     Args:
         path: the file.
@@ -55,10 +68,11 @@ def read_answers(path: Path, id_key: str | None = None, text_key: str | None = N
     """
     if path.is_dir():
         return _read_folder(path)
-    answers = _Reader(path, id_key, text_key).document(_text(path))
+    raw = _bytes(path)
+    answers = _Reader(path, id_key, text_key).document(_text(raw, path))
     if not answers:
         raise DataError(path, "the file has no answers")
-    return answers
+    return AnswerFile(answers, hashlib.sha256(raw).hexdigest())
 
 
 class _Reader:
@@ -101,6 +115,8 @@ class _Reader:
             return Answer(None, self.text(item, place), place)
         id_key = next((key for key in self.id_keys if key in item), None)
         text_key = next((key for key in self.text_keys if key in item), None)
+        if id_key == "id" and text_key == "caption" and "image_id" in item and len(self.id_keys) > 1:
+            id_key = "image_id"  # in COCO's records `id` numbers the captions
         if text_key is None:
             raise DataError(
                 self.path,
@@ -130,14 +146,18 @@ class _Reader:
         raise DataError(self.path, f"{place}: expected the answer as text, got {json.dumps(value):.40}")
 
 
-def _read_folder(folder: Path) -> list[Answer]:
+def _read_folder(folder: Path) -> AnswerFile:
     """MME's answers. Pictures stand twice in a file; the questions tell which is which."""
     answers = []
+    digest = hashlib.sha256()
     for path in sorted(folder.glob("*.txt")):
-        lines = [line.split("\t") for line in _text(path).split("\n") if line.strip()]
-        if path.name == "readme.txt" and not any(len(fields) >= MME_COLUMNS - 1 for fields in lines):
+        raw = _bytes(path)
+        digest.update(f"{path.name} {hashlib.sha256(raw).hexdigest()}\n".encode("utf-8", ESCAPES))
+        numbered = enumerate(_text(raw, path).split("\n"), 1)
+        lines = {number: line.split("\t") for number, line in numbered if line.strip()}
+        if path.name == "readme.txt" and not any(len(fields) >= MME_COLUMNS - 1 for fields in lines.values()):
             continue
-        for number, fields in enumerate(lines, 1):
+        for number, fields in lines.items():
             if len(fields) < MME_COLUMNS:
                 raise DataError(
                     path,
@@ -150,14 +170,19 @@ def _read_folder(folder: Path) -> list[Answer]:
             answers.append(Answer(f"{path.stem}/{picture}", "\t".join(answer), place, question=question))
     if not answers:
         raise DataError(folder, "the folder has no file of answers (<category>.txt)")
-    return answers
+    return AnswerFile(answers, digest.hexdigest())
 
 
-def _text(path: Path) -> str:
+def _bytes(path: Path) -> bytes:
     try:
-        return unpacked(path.read_bytes(), path).decode("utf-8-sig")
+        return path.read_bytes()
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror or error})") from None
+
+
+def _text(raw: bytes, path: Path) -> str:
+    try:
+        return unpacked(raw, path).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(path, f"not UTF-8 text (byte {error.start + 1})") from None
 

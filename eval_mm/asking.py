@@ -23,6 +23,7 @@ class Plan:
     protocol: Protocol
     selection: Selection
     examples: Examples | None
+    on_request: tuple[str, ...] = ()
 
     def requests(self) -> list[Request]:
         """What is asked about each sample, in the order of the data."""
@@ -49,6 +50,7 @@ class Plan:
             few_shot=None if examples is None else examples.few_shot,
             train_sha256=None if examples is None else examples.sha256,
             own=self.task.own,
+            on_request=self.on_request,
         )
 
     def asked(self, model: ModelInfo) -> Asked:

@@ -99,13 +99,15 @@ def _score(arguments: argparse.Namespace) -> int:
         box_scale=arguments.box_scale,
         out=arguments.out,
     )
-    results = [result for folder in arguments.runs or [None] for result in score(folder, **options)]
+    by_folder = {folder: score(folder, **options) for folder in arguments.runs or [None]}
+    results = [result for found in by_folder.values() for result in found]
     print(results_table(results, [None] * len(results)))
     if arguments.breakdowns:
         print(breakdown_table(results))
-    for folder in arguments.runs or ([arguments.out] if arguments.out else []):
-        _print_submissions(results, folder)
-        print(f"scores and results: {folder}")
+    for folder, found in by_folder.items():
+        if place := folder or arguments.out:
+            _print_submissions(found, place)
+            print(f"scores and results: {place}")
     return _finish(results)
 
 
@@ -130,9 +132,10 @@ def _finish(results: Sequence[Result]) -> int:
         )
     for result in results:
         if result.num_unparsed == result.num_samples and not result.demo:
+            boxes = "accuracy@0.5" in result.metrics and result.score_protocol != "instruct"
+            hint = "; for boxes in another form try --protocol instruct" if boxes else ""
             print(
-                f"note: protocol {result.score_protocol} could read no answer to {result.task}; for boxes in "
-                f"another form try --protocol instruct",
+                f"note: protocol {result.score_protocol} could read no answer to {result.task}{hint}",
                 file=sys.stderr,
             )
     return SAMPLE_ERRORS if num_errors else 0
@@ -153,7 +156,7 @@ def _print_submissions(results: Sequence[Result], folder: str | os.PathLike[str]
 
 def _list(arguments: argparse.Namespace) -> int:
     from eval_mm import tasks
-    from eval_mm.data import find_root
+    from eval_mm.data import DEMO_ROOT, find_root
 
     root = find_root(arguments.data)
     chosen = tasks.resolve(arguments.tasks) if arguments.tasks else list(tasks.all_tasks().values())
@@ -162,18 +165,18 @@ def _list(arguments: argparse.Namespace) -> int:
         return 0
     rows = [("task", "published n", "protocols", "families", "rows")]
     for task in chosen:
-        prepared = "demo" if root.demo else "prepared"
+        there = all((root.path / part.path).is_file() for part in task.members or (task,))
         rows.append(
             (
                 task.name,
                 count(task.num_samples),
                 ", ".join(protocol.name for protocol in task.protocols),
                 ", ".join(task.families),
-                prepared if (root.path / task.path).is_file() else "-",
+                ("demo" if root.demo else "prepared") if there else "-",
             )
         )
     print(align(rows, left={0, 2, 3, 4}))
-    print(f"data root: {'the bundled demo data' if root.demo else root.path}")
+    print(f"data root: {'the bundled demo data' if root.path == DEMO_ROOT else root.path}")
     return 0
 
 

@@ -41,6 +41,7 @@ def guarded(command: Callable[[], int], if_interrupted: str) -> int:
 
 def align(rows: Sequence[Sequence[str]], left: Set[int] = frozenset({0})) -> str:
     """Rows as aligned columns, a rule below the first; those in `left` to the left, others to the right."""
+    rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(
@@ -52,12 +53,16 @@ def align(rows: Sequence[Sequence[str]], left: Set[int] = frozenset({0})) -> str
     return "\n".join([lines[0], "-" * max(len(line) for line in lines), *lines[1:]])
 
 
+def printable(text: str) -> str:
+    """The text as one line that cannot steer the terminal: for texts of models and of the user's files."""
+    return "".join(char if char.isprintable() else " " for char in text)
+
+
 def count(number: int | None) -> str:
     """A number with thousands separated; a dash for one we do not know."""
     return "-" if number is None else f"{number:,}"
 
 
 def _fail(message: str) -> int:
-    """The message as one line: texts of the user's files must not steer the terminal."""
-    print("error: " + "".join(char if char.isprintable() else " " for char in message), file=sys.stderr)
+    print(f"error: {printable(message)}", file=sys.stderr)
     return BAD_INPUT

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import random
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -48,6 +49,8 @@ class Selection:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < 1):
                 raise UserError(f"{name}: expected a whole number above 0, got {value!r}")
+        if not isinstance(self.seed, int):
+            raise UserError(f"seed: expected a whole number, got {self.seed!r}")
         if self.limit is not None and self.sample is not None:
             raise UserError("limit and sample exclude each other: the first rows, or random ones")
 
@@ -277,8 +280,7 @@ def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object; of a key that stands twice Python would keep the last without a word."""
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
+        repeated = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
         raise ValueError(f"the key '{repeated}' stands twice in one object")
     return found
 

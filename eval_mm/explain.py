@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval_mm import store
+from eval_mm.console import printable
 from eval_mm.data import find_root, load
 from eval_mm.errors import UserError
 from eval_mm.judge import judge
@@ -19,10 +20,11 @@ SHOWN_NEAR = 3
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What one protocol's scorer makes of an answer."""
+    """What one protocol's scorer makes of an answer; `refused` says why it judges none of this kind."""
 
     protocol: Protocol
-    score: Score
+    score: Score | None
+    refused: str = ""
 
 
 def explain(
@@ -32,7 +34,7 @@ def explain(
 
     Args:
         run: the run folder.
-        sample_id: the id of the sample, as in scores.jsonl.
+        sample_id: the id of the sample, as in scores.jsonl; of a composite task `<member>/<id>`.
         task: the task it belongs to, where several tasks of the run have the id.
         data: the data root; default the one of the run.
 
@@ -40,11 +42,9 @@ def explain(
         UserError: no such run, task or sample; or the id is in several tasks.
     """
     folder = store.RunFolder.open(Path(run))
-    stored = _find(folder, sample_id, task, data)
-    place = [sample.id for sample in stored.dataset.samples].index(sample_id)
-    sample = stored.dataset.samples[place]
-    request = stored.requests[place]
-    answer = stored.predictions.get(sample_id)
+    stored, sample = _find(folder, sample_id, task, data)
+    request = next(request for request in stored.requests if request.id == sample.id)
+    answer = stored.predictions.get(sample.id)
     lines = [f"task {stored.task.name}, sample {sample.id}, model {stored.asked.model.name}", ""]
     lines += _block("prompt as sent", [_shown(request.prompt)])
     lines += _block("pictures", map(_picture, images_of(request.prompt)))
@@ -52,19 +52,24 @@ def explain(
         lines += _block("options that were ranked", map(repr, request.choices))
     if answer is None:
         return "\n".join([*lines, "no answer to this very question is stored; run again"])
-    raw = repr(answer.text) if answer.error is None else f"error: {answer.error}"
+    raw = repr(answer.text) if answer.error is None else f"error: {printable(answer.error)}"
     lines += _block("answer, raw", [raw])
     lines += _block("asked with", [_limits(request.min_new_tokens, request.max_new_tokens, answer)])
     lines += _block("references", _references(sample))
     if sample.target is not None and answer.error is None:
-        for verdict in _verdicts(stored, sample_id):
+        for verdict in _verdicts(stored, sample.id):
             lines += _verdict(verdict, sample, answer)
     return "\n".join(lines).rstrip()
 
 
-def _find(folder: store.RunFolder, sample_id: str, name: str | None, data: str | None) -> StoredTask:
-    """The task of the run that has the sample."""
+def _find(
+    folder: store.RunFolder, sample_id: str, name: str | None, data: str | None
+) -> tuple[StoredTask, Sample]:
+    """The task of the run that has the sample, and the sample."""
     entries = read_entries(folder)
+    member, slash, inner = sample_id.partition("/")
+    if slash and member in entries:
+        sample_id, name = inner, member
     if name is not None and name not in entries:
         raise UserError(f"{folder.path}: the run has no task {name}; it has {', '.join(entries)}")
     holding: list[str] = []
@@ -81,7 +86,9 @@ def _find(folder: store.RunFolder, sample_id: str, name: str | None, data: str |
         )
     if len(holding) > 1:
         raise UserError(f"the id '{sample_id}' is in {', '.join(holding)}; name one with --task")
-    return read_stored(task_of(holding[0], entries[holding[0]]), entries[holding[0]], folder.path, data)
+    entry = entries[holding[0]]
+    stored = read_stored(task_of(holding[0], entry), entry, folder.path, data)
+    return stored, next(sample for sample in stored.dataset.samples if sample.id == sample_id)
 
 
 def _verdicts(stored: StoredTask, sample_id: str) -> Iterator[Verdict]:
@@ -92,12 +99,19 @@ def _verdicts(stored: StoredTask, sample_id: str) -> Iterator[Verdict]:
     context = Context(stored.asked.model, stored.dataset.root.cache)
     first = stored.protocol
     for protocol in [first, *(other for other in stored.task.protocols if other.name != first.name)]:
-        judged = judge(stored.task, stored.dataset, stored.predictions, protocol, context, subset=True)
+        try:
+            judged = judge(stored.task, stored.dataset, stored.predictions, protocol, context, subset=True)
+        except UserError as error:  # ranked letters under a scorer of texts, or the reverse
+            yield Verdict(protocol, None, str(error))
+            continue
         place = [sample.id for sample in judged.samples].index(sample_id)
         yield Verdict(protocol, judged.scores[place])
 
 
 def _verdict(verdict: Verdict, sample: Sample, answer: Prediction) -> list[str]:
+    title = f"by the scorer of protocol {verdict.protocol.name}"
+    if verdict.score is None:
+        return _block(title, [f"not judged: {verdict.refused}"])
     value = "unparsed, counts 0" if verdict.score.value is None else f"{verdict.score.value:.6g}"
     lines = [f"score {value}", f"answer {verdict.score.answer!r}", verdict.score.explanation]
     steps = verdict.protocol.steps(sample)
@@ -105,7 +119,7 @@ def _verdict(verdict: Verdict, sample: Sample, answer: Prediction) -> list[str]:
     texts = sample.target if isinstance(sample.target, tuple) else ()
     for text in dict.fromkeys(text for text in texts if isinstance(text, str)):
         lines += _steps("reference", steps.references, text)
-    return _block(f"by the scorer of protocol {verdict.protocol.name}", lines)
+    return _block(title, lines)
 
 
 def _steps(what: str, steps: Steps, text: str) -> list[str]:

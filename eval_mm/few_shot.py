@@ -70,11 +70,13 @@ def load_examples(task: Task, root: DataRoot, few_shot: FewShot) -> Examples:
         UserError: no such file, or too few rows.
         DataError: a bad row, or rows without answers.
     """
+    if not any(protocol.example for protocol in task.protocols):
+        raise UserError(f"task {task.name} has no few-shot form")
     path = root.path / train_path(task)
     if not path.is_file():
         raise UserError(
-            f"{path}: no such file; few-shot examples of task {task.name} are drawn from there, prepare it "
-            f"(python -m data_scripts prepare --help)"
+            f"{path}: no such file; few-shot examples of task {task.name} are drawn from its training rows, "
+            f"which python -m data_scripts prepare writes there where the benchmark has some"
         )
     found = load(replace(task, path=train_path(task)), root)
     if len(found.samples) < few_shot.shots:

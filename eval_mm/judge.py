@@ -103,7 +103,8 @@ class Scored:
                     metrics |= task.on_request[name](judged.samples, judged.scores, self.context)
         errors = [prediction.error for prediction in judged.predictions]
         num_samples, num_errors = len(judged.samples), sum(error is not None for error in errors)
-        whole = num_samples == self.dataset.num_rows and num_samples == (task.num_samples or num_samples)
+        known = num_samples if task.own else task.num_samples  # a file of one's own is what it is
+        whole = num_samples == self.dataset.num_rows and num_samples == known
         demo = self.dataset.root.demo
         return Result(
             task=task.name,
@@ -157,13 +158,14 @@ def combine(task: Task, parts: Sequence[Scored]) -> Scored:
     Raises:
         UserError: the members were asked or judged in different ways.
     """
-    ways = {(part.asked.prompt_protocol, part.scorer.name) for part in parts}
-    if len(ways) > 1:
-        raise UserError(
-            f"task {task.name}: its parts were asked or judged under different protocols, "
-            f"{' and '.join(sorted(asked for asked, _ in ways))}; run them again under one"
-        )
     first = parts[0]
+    for part in parts[1:]:
+        differs = _difference(first, part)
+        if differs is not None:
+            raise UserError(
+                f"task {task.name}: {first.task.name} and {part.task.name} differ in {differs}; run them "
+                f"again in one way"
+            )
     judged = Judged(
         [replace(s, id=f"{part.task.name}/{s.id}") for part in parts for s in part.judged.samples],
         [prediction for part in parts for prediction in part.judged.predictions],
@@ -171,6 +173,21 @@ def combine(task: Task, parts: Sequence[Scored]) -> Scored:
     )
     dataset = join(task, [part.dataset for part in parts])
     return Scored(task, dataset, judged, first.scorer, first.asked, first.context)
+
+
+def _difference(one: Scored, other: Scored) -> str | None:
+    """In what two members were not asked or judged alike; None where they make one number."""
+    ways = [
+        {
+            "protocol": (part.asked.prompt_protocol, part.scorer.name),
+            "model": part.asked.model,
+            "demo data": part.dataset.root.demo,
+            "subset": part.asked.subset,
+            **part.asked.config,
+        }
+        for part in (one, other)
+    ]
+    return next((name for name in ways[0] if ways[0][name] != ways[1].get(name)), None)
 
 
 def check_on_request(chosen: Sequence[Task], on_request: Sequence[str]) -> None:

@@ -2,8 +2,8 @@
 
 import re
 from collections import deque
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from eval_mm.answers import Answer
@@ -21,27 +21,27 @@ class Matched:
 
 @dataclass(slots=True)
 class _Waiting:
-    """The samples an id names, of which the first has no answer yet."""
+    """The samples a name stands for, in the order of the data, and those of them without an answer yet."""
 
-    samples: deque[Sample]
+    samples: list[Sample] = field(default_factory=list)
     num_given: int = 0
+    _left: dict[str | None, deque[Sample]] = field(default_factory=dict)
 
     def take(self, question: str | None) -> Sample | None:
-        """The first sample, of that question where one is given; None where there is no such sample left."""
-        place = next(
-            (n for n, sample in enumerate(self.samples) if question in (None, sample.question)), None
-        )
-        if place is None:
+        """The next sample, of that question where one is given; None where there is none left."""
+        if question not in self._left:
+            asked = self.samples if question is None else [s for s in self.samples if s.question == question]
+            self._left[question] = deque(asked)
+        left = self._left[question]
+        if not left:
             return None
-        sample = self.samples[place]
-        del self.samples[place]
         self.num_given += 1
-        return sample
+        return left.popleft()
 
 
 @dataclass(frozen=True, slots=True)
 class _Index:
-    """Names -> the samples they name, ids or, with `pictures`, pictures."""
+    """Names -> the samples they stand for: ids or, with `pictures`, pictures."""
 
     waiting: Mapping[str, _Waiting]
     pictures: bool
@@ -64,8 +64,8 @@ def match(
     `members` are the names of a composite task's parts, which a file's ids need not repeat.
 
     Raises:
-        DataError: an answer of no sample (without `subset`), more answers than samples for an id,
-            or a picture with too few.
+        DataError: an answer of no sample (without `subset`), two answers to a sample, or a picture with too
+            few.
         UserError: by order, another number of answers than of samples.
     """
     if how == "order":
@@ -83,6 +83,8 @@ def match(
         waiting = _find(answer, index)
         sample = waiting.take(answer.question if by_question else None) if waiting else None
         if sample is not None:
+            if sample.id in predictions:
+                raise DataError(path, f"{answer.place}: sample '{sample.id}' has an answer already")
             predictions[sample.id] = Prediction(sample.id, answer.text)
         elif subset and (waiting is None or by_question or not index.pictures):
             num_unused += 1
@@ -94,29 +96,24 @@ def match(
                 f"--subset scores what matches",
             )
         else:
-            what = "with this question" if by_question and waiting.samples else "than samples"
+            what = "with this question" if by_question else "than samples"
             raise DataError(path, f"{answer.place}: more answers {what} for the id '{answer.id}'")
     if not predictions:
         raise DataError(path, "no answer belongs to any sample of the task")
-    for name, waiting in index.waiting.items() if not by_question else ():
-        if waiting.num_given and waiting.samples:
-            raise DataError(
-                path,
-                f"{waiting.num_given} answers for the {waiting.num_given + len(waiting.samples)} samples of "
-                f"'{name}'; answers by picture need one for each, in the order of the data",
-            )
+    if not by_question:
+        _check_none_lost(index, path)
     return Matched(predictions, num_unused)
 
 
-def _states_questions(answers: Sequence[Answer], index: _Index) -> bool:
-    """Whether several samples share an id of the file, and the file states their questions word for word."""
-    return any(
-        answer.question is not None
-        and (waiting := _find(answer, index)) is not None
-        and len({sample.question for sample in waiting.samples}) > 1
-        and any(sample.question == answer.question for sample in waiting.samples)
-        for answer in answers
-    )
+def _check_none_lost(index: _Index, path: Path) -> None:
+    """A picture with fewer answers than samples: nobody can tell which answer is missing."""
+    for name, waiting in index.waiting.items():
+        if 0 < waiting.num_given < len(waiting.samples):
+            raise DataError(
+                path,
+                f"{waiting.num_given} answers for the {len(waiting.samples)} samples of '{name}'; there must "
+                f"be one for each, in the order of the data",
+            )
 
 
 def _by_order(answers: Sequence[Answer], samples: Sequence[Sample], path: Path) -> Matched:
@@ -126,6 +123,19 @@ def _by_order(answers: Sequence[Answer], samples: Sequence[Sample], path: Path) 
         )
     pairs = zip(samples, answers, strict=True)
     return Matched({sample.id: Prediction(sample.id, answer.text) for sample, answer in pairs}, 0)
+
+
+def _states_questions(answers: Sequence[Answer], index: _Index) -> bool:
+    """Whether several samples share an id of the file, and the file states their questions word for word."""
+    questions: dict[int, set[str]] = {}
+    for answer in answers:
+        waiting = _find(answer, index) if answer.question is not None else None
+        if waiting is None or len(waiting.samples) < 2:
+            continue
+        asked = questions.setdefault(id(waiting), {sample.question for sample in waiting.samples})
+        if len(asked) > 1 and answer.question in asked:
+            return True
+    return False
 
 
 def _choose_index(answers: Sequence[Answer], samples: Sequence[Sample], members: Sequence[str]) -> _Index:
@@ -140,17 +150,18 @@ def _choose_index(answers: Sequence[Answer], samples: Sequence[Sample], members:
 
 
 def _index_ids(samples: Sequence[Sample], members: Sequence[str]) -> _Index:
-    """Samples by id, and by what an id shares with others.
+    """Samples by id, and by what an id shares with others where that is no id itself.
 
     `101669:1` is question 101669, `count/1.jpg#0` the first about that picture, `seedbench_image/7` sample 7.
     """
-    waiting: dict[str, _Waiting] = {}
+    waiting = {sample.id: _Waiting([sample]) for sample in samples}
+    shared: dict[str, _Waiting] = {}
     for sample in samples:
         member, _, inner = sample.id.partition("/")
         own = inner if member in members else sample.id
-        for name in dict.fromkeys((sample.id, own, re.split(r"[:#]", own)[0])):
-            waiting.setdefault(name, _Waiting(deque())).samples.append(sample)
-    return _Index(waiting, pictures=False)
+        for name in {own, re.split(r"[:#]", own)[0]} - waiting.keys():
+            shared.setdefault(name, _Waiting()).samples.append(sample)
+    return _Index(waiting | shared, pictures=False)
 
 
 def _index_pictures(samples: Sequence[Sample]) -> _Index:
@@ -158,7 +169,7 @@ def _index_pictures(samples: Sequence[Sample]) -> _Index:
     waiting: dict[str, _Waiting] = {}
     for sample in samples:
         if sample.images:
-            waiting.setdefault(sample.images[0].path, _Waiting(deque())).samples.append(sample)
+            waiting.setdefault(sample.images[0].path, _Waiting()).samples.append(sample)
     owners: dict[str, set[str]] = {}
     for picture in waiting:
         for name in _names(picture):
@@ -167,11 +178,12 @@ def _index_pictures(samples: Sequence[Sample]) -> _Index:
     return _Index(alone, pictures=True)
 
 
-def _names(picture: str) -> set[str]:
-    """The path, the file name, the name without suffix, the number at its end."""
+def _names(picture: str) -> Iterable[str]:
+    """The path, the file name, the name without suffix, the number at its end: the longest first."""
     path = PurePosixPath(picture)
-    number = re.search(r"(\d+)$", path.stem)
-    return {picture, path.name, path.stem} | ({str(int(number.group(1)))} if number else set())
+    number = re.search(r"(?<!\d)(\d{1,18})$", path.stem, re.ASCII)
+    shorter = [str(int(number.group(1)))] if number else []
+    return dict.fromkeys([picture, path.name, path.stem, *shorter])
 
 
 def _find(answer: Answer, index: _Index) -> _Waiting | None:
@@ -183,5 +195,4 @@ def _find(answer: Answer, index: _Index) -> _Waiting | None:
     path = PurePosixPath(answer.id.replace("\\", "/"))
     if path.name in named or not answer.names_picture:
         return named.get(path.name)
-    longest_first = sorted(_names(answer.id), key=len, reverse=True)
-    return next((named[name] for name in longest_first if name in named), None)
+    return next((named[name] for name in _names(answer.id) if name in named), None)

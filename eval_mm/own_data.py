@@ -175,7 +175,9 @@ def _coco_rows(document: dict[str, Any], path: Path) -> list[dict[str, Any]]:
         if listed and name not in rows:
             raise DataError(path, f"annotations[{number}]: no picture has the id {name}", field="image_id")
         row = rows.setdefault(name, {"id": name, "image": name, "captions": []})
-        row["captions"].append(note.get("caption"))
+        if not isinstance(note.get("caption"), str):
+            raise DataError(path, f"annotations[{number}]: expected a text", field="caption")
+        row["captions"].append(note["caption"])
     bare = next((name for name, row in rows.items() if not row["captions"]), None)
     if bare is not None:
         raise DataError(path, f"the picture {bare} has no caption", field="annotations")
@@ -186,6 +188,9 @@ def _listed_row(item: Any, number: int, path: Path) -> dict[str, Any]:
     key = next((key for key in PICTURES if isinstance(item, dict) and key in item), None)
     if key is None or "captions" not in item:
         raise DataError(path, f"item {number}: expected an object with image and captions")
+    texts = item["captions"]
+    if not isinstance(texts, list) or not texts or not all(isinstance(text, str) for text in texts):
+        raise DataError(path, f"item {number}: expected a list of at least one text", field="captions")
     name = str(item.get("id", Path(str(item[key])).stem))
     return {"id": name, "image": item[key], "captions": item["captions"]}
 

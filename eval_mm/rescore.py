@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from eval_mm import store, tasks
-from eval_mm.answers import read_answers
+from eval_mm.answers import read_file
 from eval_mm.data import Dataset, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.few_shot import load_examples, train_path
@@ -92,8 +92,9 @@ def score(
             f"task {answered.name}: its answers are {answered.unscored}, so there is nothing to score; "
             f"--out DIR writes the file for the benchmark's server"
         )
+    file = read_file(path, id_key, text_key)
     matched = match_answers(
-        read_answers(path, id_key, text_key),
+        file.answers,
         dataset.samples,
         path,
         match or "id",
@@ -108,14 +109,15 @@ def score(
         Asked(
             ModelInfo(path.name, box_scale=box_scale or "999"),
             store.UNKNOWN_PROMPT,
-            {"answers_sha256": store.answers_sha256(path), "num_unused": matched.num_unused},
+            {"answers_sha256": file.sha256, "num_unused": matched.num_unused},
             subset,
         ),
     )
     result = scored.result(metrics)
     if out is not None:
         with store.RunFolder.create(Path(out)) as folder:
-            folder.write_result(result, scored.judged.rows(), scored.submission())
+            beside = "" if scored.scorer == answered.protocols[0] else scored.scorer.name
+            folder.write_result(result, scored.judged.rows(), scored.submission(), beside)
     return [result]
 
 
@@ -186,7 +188,8 @@ def _score_run(
     entries = read_entries(folder)
     held = {name: task_of(name, entry) for name, entry in entries.items()}
     whole = [task for task in tasks.all_tasks().values() if task.members]
-    held |= {task.name: task for task in whole if all(part.name in held for part in task.members)}
+    made_up = {task.name: task for task in whole if all(part.name in held for part in task.members)}
+    held |= made_up
     wanted = names.split(",") if names else list(held)
     chosen = [task for name in wanted for task in ([held[name]] if name in held else tasks.resolve([name]))]
     absent = [task.name for task in chosen if task.name not in held]
@@ -201,11 +204,20 @@ def _score_run(
         way = replace(stored.asked, subset=subset)
         done[task.name] = score_task(task, stored.dataset, stored.predictions, scorer, way)
     for task in composite:
-        done[task.name] = combine(task, [done[part.name] for part in task.members])
+        try:
+            done[task.name] = combine(task, [done[part.name] for part in task.members])
+        except UserError:
+            if names:  # otherwise nobody asked for it: parts that make no whole stand alone
+                raise
     results = []
-    for scored in (done[name] for name in _in_order(chosen)):
-        results.append(scored.result(on_request))
-        folder.write_result(results[-1], scored.judged.rows(), scored.submission())
+    for scored in (done[name] for name in _in_order(chosen) if name in done):
+        task = scored.task
+        own = scored.scorer.name == scored.asked.prompt_protocol
+        result = scored.result(on_request or entries[(task.members or (task,))[0].name].on_request)
+        folder.write_result(
+            result, scored.judged.rows(), scored.submission(), "" if own else scored.scorer.name
+        )
+        results.append(result)
     return results
 
 

@@ -159,7 +159,7 @@ def run(
             else:
                 if drawn is not None:
                     check_few_shot(task, asking)
-                plans.append(Plan(task, dataset, asking, selection, drawn))
+                plans.append(Plan(task, dataset, asking, selection, drawn, tuple(on_request)))
         if left_out:
             notices.append(_needs_chat(backend.info.name, left_out, nothing_else=not plans))
             composite = [task for task in composite if not {part.name for part in task.members} & {*left_out}]

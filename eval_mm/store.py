@@ -10,7 +10,6 @@ limits, model fingerprint) and the content of the pictures. The first half needs
 can be checked against the manifest when they are scored on a machine without the pictures.
 """
 
-import fcntl
 import hashlib
 import json
 import os
@@ -24,13 +23,12 @@ from typing import Any, TextIO, get_args
 from eval_mm.data import Selection
 from eval_mm.errors import DataError, UserError
 from eval_mm.few_shot import FewShot
-from eval_mm.files import ESCAPES, jsonl, write_all, write_json
+from eval_mm.files import ESCAPES, json_text, jsonl, locked, write_all, write_json
 from eval_mm.prompt import images_of, key_parts
 from eval_mm.schema import BoxScale, ModelInfo, Prediction, Request, Result
 
 MANIFEST = "manifest.json"
 JOURNAL = "predictions.rank0.jsonl"
-LOCK = ".lock"
 
 UNKNOWN_PROMPT = "unknown"
 """The prompt's protocol of answers made elsewhere."""
@@ -131,6 +129,7 @@ class TaskEntry:
     few_shot: FewShot | None = None
     train_sha256: str | None = None
     own: Mapping[str, str] | None = None
+    on_request: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The entry as the manifest holds it."""
@@ -142,10 +141,13 @@ class TaskEntry:
         try:
             selection, model = Selection(**fields["selection"]), ModelInfo(**fields["model"])
             few_shot = FewShot(**fields["few_shot"]) if fields.get("few_shot") else None
-            entry = cls(**{**fields, "selection": selection, "model": model, "few_shot": few_shot})
+            read = {"selection": selection, "model": model, "few_shot": few_shot}
+            entry = cls(**{**fields, **read, "on_request": tuple(fields.get("on_request", ()))})
             texts = [entry.data, entry.data_sha256, entry.protocol, model.name, model.fingerprint]
-            texts += (entry.own or {}).values()
-            if not all(isinstance(text, str) for text in texts) or model.box_scale not in get_args(BoxScale):
+            texts += [*(entry.own or {}).values(), *entry.on_request]
+            if not all(
+                isinstance(text, str) and text.isprintable() for text in texts
+            ) or model.box_scale not in get_args(BoxScale):
                 raise TypeError("a field of another type")
             return entry
         except (TypeError, KeyError, AttributeError, UserError) as error:
@@ -170,15 +172,7 @@ class RunFolder:
                 pass
         except OSError as error:
             raise UserError(f"--out {path}: cannot write there ({error.strerror})") from None
-        lock = (path / LOCK).open("w")
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(
-                f"--out {path}: another run is writing there; wait for it, or name another"
-            ) from None
-        except OSError:
-            pass  # a file system without locks
+        lock = locked(path, f"--out {path}: another run is writing there; wait for it, or name another")
         folder = cls.open(path) if (path / MANIFEST).exists() else cls(path, {"tasks": {}})
         folder._lock = lock
         return folder
@@ -217,18 +211,22 @@ class RunFolder:
         write_json(self.path / MANIFEST, self.manifest)
 
     def write_result(
-        self, result: Result, scores: Iterable[dict[str, Any]], submission: Mapping[str, bytes]
+        self,
+        result: Result,
+        scores: Iterable[dict[str, Any]],
+        submission: Mapping[str, bytes],
+        beside: str = "",
     ) -> None:
-        """Writes a task's scores, result and submission files (content by name).
+        """Writes a task's scores, result and submission files (content by name), all or none.
 
-        Under another scorer than the run's, scores and result stand beside the run's own.
+        With `beside`, the name of another scorer, scores and result stand beside the task's own.
         """
-        own = result.prompt_protocol in (result.score_protocol, UNKNOWN_PROMPT)
-        suffix = "" if own else f".{result.score_protocol}"
+        suffix = f".{beside}" if beside else ""
         folder = self.task_folder(result.task)
-        write_all({folder / f"scores{suffix}.jsonl": jsonl(scores)})
-        write_json(folder / f"result{suffix}.json", result.to_json())
-        write_all({folder / name: content for name, content in submission.items()})
+        contents = {folder / name: content for name, content in submission.items()}
+        contents[folder / f"scores{suffix}.jsonl"] = jsonl(scores)
+        contents[folder / f"result{suffix}.json"] = json_text(result.to_json())
+        write_all(contents)
 
 
 def read_answers(folder: Path) -> list[Prediction]:
@@ -259,14 +257,6 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def answers_sha256(path: Path) -> str:
-    """The sha256 of a file of answers; of a folder of such files, that of their names and contents."""
-    if not path.is_dir():
-        return file_sha256(path)
-    listed = "".join(f"{inner.name} {file_sha256(inner)}\n" for inner in sorted(path.glob("*.txt")))
-    return hashlib.sha256(listed.encode("utf-8", ESCAPES)).hexdigest()
-
-
 def _parse_prediction(line: bytes) -> Prediction | None:
     """A whole journal line, or None for a torn or spoilt one."""
     if not line.endswith(b"\n"):
@@ -278,8 +268,15 @@ def _parse_prediction(line: bytes) -> Prediction | None:
         answer = Prediction(**fields)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-    texts = (answer.id, answer.key, answer.text, answer.error or "")
-    return answer if all(isinstance(text, str) for text in texts) else None
+    texts = (answer.id, answer.key, answer.text, answer.error or "", answer.stop_reason or "")
+    counts = (answer.prompt_tokens or 0, answer.new_tokens or 0)
+    numbers = answer.choice_logprobs or ()
+    whole = (
+        all(isinstance(text, str) for text in texts)
+        and all(isinstance(count, int) for count in counts)
+        and all(isinstance(number, int | float) for number in numbers)
+    )
+    return answer if whole else None
 
 
 def _drop_torn_line(path: Path) -> None:

@@ -9,6 +9,7 @@ letter and reads it from the answer (eval_mm/metrics/choice.py). An answer made 
 0-based index, -1 = not answered.
 """
 
+import math
 import string
 from collections.abc import Callable, Sequence
 
@@ -83,6 +84,10 @@ def _options(sample: Sample) -> str:
 
 def _judge_rank(sample: Sample, prediction: Prediction, context: Context) -> Score:
     if prediction.choice_logprobs is not None:
+        if len(prediction.choice_logprobs) != len(sample.choices):
+            return Score(None, "", "no log-probability for each option")
+        if not all(map(math.isfinite, prediction.choice_logprobs)):
+            return Score(None, "", "log-probabilities that are not finite")
         index = max(range(len(prediction.choice_logprobs)), key=prediction.choice_logprobs.__getitem__)
         ranked = ", ".join(
             f"{letter} {value:.4f}"
@@ -99,8 +104,9 @@ def _judge_rank(sample: Sample, prediction: Prediction, context: Context) -> Sco
 def _judge_given(sample: Sample, text: str) -> Score:
     """A letter or a 0-based index as files of answers hold them; anything else is unparsed."""
     text = text.strip()
-    if text.isascii() and text.isdecimal() and int(text) < len(_options(sample)):
-        return _score(sample, int(text), "given as index")
+    indices = [str(place) for place in range(len(_options(sample)))]
+    if text in indices:
+        return _score(sample, indices.index(text), "given as index")
     if len(text) == 1 and text.upper() in _options(sample):
         return _score(sample, LETTERS.index(text.upper()), "given as letter")
     return Score(None, "", "no letter or index of an option")

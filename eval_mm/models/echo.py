@@ -5,11 +5,10 @@ answers.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from eval_mm.answers import read_answers
+from eval_mm.answers import read_file
 from eval_mm.errors import DataError
 from eval_mm.prompt import plain_text
 from eval_mm.schema import ModelInfo, Prediction, Request
-from eval_mm.store import file_sha256
 
 
 class EchoBackend:
@@ -25,11 +24,12 @@ class EchoBackend:
         if spec == "echo":
             return cls(ModelInfo("echo", "echo", protocol="qwen-vl"), None)
         path, texts = Path(value), {}
-        for answer in read_answers(path):
+        file = read_file(path)
+        for answer in file.answers:
             if answer.id is None or answer.id in texts:
                 raise DataError(path, f"{answer.place}: echo needs one answer per id, by the ids of samples")
             texts[answer.id] = answer.text
-        return cls(ModelInfo("echo", f"echo-{file_sha256(path)[:16]}", protocol="qwen-vl"), texts)
+        return cls(ModelInfo("echo", f"echo-{file.sha256[:16]}", protocol="qwen-vl"), texts)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
         """Answers in the order asked; an id the file lacks is that sample's error."""
@@ -44,7 +44,7 @@ class EchoBackend:
 
 
 def _ranks(choices: Sequence[str], text: str) -> tuple[float, ...]:
-    """0 for the option that the text names, by words or 0-based index, else for the first; -1 for others."""
+    """0 for the option that the text names, by words or 0-based index, -1 for others; empty if none."""
     texts = [choice.strip() for choice in choices]
     named = [place for place, choice in enumerate(texts) if text.strip() in (choice, str(place))]
-    return tuple(0.0 if place == (named[0] if named else 0) else -1.0 for place in range(len(texts)))
+    return tuple(0.0 if place == named[0] else -1.0 for place in range(len(texts))) if named else ()

@@ -70,13 +70,21 @@ def _cells(metric: Metric | None) -> tuple[str, str]:
     return f"{metric.value:.2f}", "" if metric.stderr is None else f"{metric.stderr:.2f}"
 
 
+def _selected(result: Result) -> bool:
+    """Whether only some rows were asked or scored."""
+    return bool(result.config.get("selection") or result.config.get("subset"))
+
+
 def _note(result: Result) -> str:
     """What keeps this number from standing beside a published one."""
     notes = ["DEMO"] if result.demo else []
     if result.num_samples != (result.num_published or result.num_samples):
         notes.append(f"partial: {result.num_samples:,} of {result.num_published:,}")
     elif not result.complete and not result.demo:
-        notes.append("with errors" if result.num_errors else "partial")
+        unknown = result.num_published is None and not _selected(result)
+        notes.append(
+            "with errors" if result.num_errors else "published count unknown" if unknown else "partial"
+        )
     if result.config.get("few_shot"):
         notes.append(f"{result.config['few_shot']['shots']}-shot")
     if result.prompt_protocol != result.score_protocol:

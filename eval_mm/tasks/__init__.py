@@ -51,6 +51,10 @@ def resolve(names: Iterable[str], metric: str | None = None, references: str | N
     for part in (part.strip() for name in names for part in name.split(",")):
         if part.startswith(PREFIX):
             task = own_task(OwnData(part.removeprefix(PREFIX), metric))
+            if task.name in chosen and chosen[task.name].own != task.own:
+                raise UserError(
+                    f"--task {part}: another file of that name is asked too; give one another name"
+                )
             chosen[task.name] = task
         elif part == CAPTION:
             task = own_task(OwnData(references, CAPTION))
@@ -78,10 +82,14 @@ def with_members(chosen: Iterable[Task]) -> tuple[list[Task], list[Task]]:
 
 
 def get_protocol(task: Task, name: str) -> Protocol:
-    """A task's protocol by name; raises UserError listing those it has."""
-    for protocol in task.protocols:
-        if protocol.name == name:
-            return protocol
+    """A task's protocol by name; raises UserError listing those it has.
+
+    `official` is a protocol of its own only where a benchmark's scorer differs; elsewhere it is `qwen-vl`.
+    """
+    for wanted in (name, "qwen-vl") if name == "official" else (name,):
+        for protocol in task.protocols:
+            if protocol.name == wanted:
+                return protocol
     names = [protocol.name for protocol in task.protocols]
     raise _unknown("protocol", name, names, f"task {task.name} has {', '.join(names)}")
 

@@ -26,6 +26,7 @@ from eval_mm.stats import mean_of
 ROTATION = 1_000_000
 """Indices that differ by multiples of this are rotations of one question."""
 
+MOST_DIGITS = 12
 KEPT = ("l2_category", "source", "comment", "split")
 KEPT_COLUMNS = ("l2-category", "source", "comment", "split")
 """Facts of a row that the submission repeats, and what the official table calls them."""
@@ -34,7 +35,7 @@ KEPT_COLUMNS = ("l2-category", "source", "comment", "split")
 def to_open_sample(row: Row) -> Sample:
     """A row whose answer need not be public."""
     sample = choice.to_open_sample(row)
-    if not sample.id.isdecimal():
+    if not (sample.id.isascii() and sample.id.isdecimal() and len(sample.id) <= MOST_DIGITS):
         raise row.error("id", f"expected the index of the official file, a whole number, got '{sample.id}'")
     kept = {name: text for name in KEPT if (text := row.optional(name))}
     return replace(sample, metadata={**sample.metadata, **kept})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from eval_mm.answers import read_answers
+from eval_mm.answers import Answer, read_answers
 from eval_mm.errors import DataError, UserError
 from eval_mm.matching import match
 from eval_mm.schema import Image, Sample
@@ -231,3 +231,34 @@ def test_questions_in_other_words_leave_the_order(tmp_path: Path) -> None:
     path = write(tmp_path, asked(("What? Answer briefly.", "x"), ("How many? Answer briefly.", "y")))
     found = match(read_answers(path), charts("What?", "How many?"), path, "id", subset=False)
     assert [found.predictions[f"c{n}"].text for n in range(2)] == ["x", "y"]
+
+
+def test_an_id_comes_before_what_ids_share() -> None:
+    """`1` is a sample of its own here, not question 1 of several: a file with all the right ids is taken."""
+    samples = [Sample(name, (Image("p.png"),), "q") for name in ("1:2", "1")]
+    answers = [Answer("1", "x", "item 0"), Answer("1:2", "y", "item 1")]
+    found = match(answers, samples, Path("answers.json"), "id", subset=False)
+    assert {name: answer.text for name, answer in found.predictions.items()} == {"1": "x", "1:2": "y"}
+
+
+def test_the_picture_of_a_coco_caption_counts(tmp_path: Path) -> None:
+    """`id` numbers the captions there, and may collide with ids of samples."""
+    rows = [{"id": n + 1, "image_id": n, "caption": text} for n, text in enumerate("xyz")]
+    assert [answer.id for answer in read_answers(write(tmp_path, rows))] == ["0", "1", "2"]
+    assert [answer.id for answer in read_answers(write(tmp_path, rows), id_key="id")] == ["1", "2", "3"]
+
+
+def test_absurd_names(tmp_path: Path) -> None:
+    """Thousands of digits are more than Python turns into a number."""
+    samples = [Sample("1", (Image(f"p{'9' * 5000}.png"),), "q")]
+    path = write(tmp_path, [{"image": "9" * 5000, "answer": "x"}])
+    with pytest.raises(DataError, match="no sample has the id"):
+        match(read_answers(path), samples, path, "id", subset=False)
+
+
+def test_many_questions_about_one_picture() -> None:
+    """20,000 of them are matched in an instant: nothing looks through all of them for each."""
+    samples = [Sample(str(n), (Image("p.png"),), f"question {n}") for n in range(20_000)]
+    answers = [Answer("p.png", str(n), f"item {n}", True, f"question {n}") for n in reversed(range(20_000))]
+    found = match(answers, samples, Path("answers.json"), "id", subset=False)
+    assert all(name == answer.text for name, answer in found.predictions.items())

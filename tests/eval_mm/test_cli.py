@@ -195,3 +195,27 @@ def test_a_closed_pipe_is_no_traceback() -> None:
     ended = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
     assert ended.stderr == ""
     assert ended.stdout.startswith("task")
+
+
+def test_a_label_steers_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A question type with an escape code or a line end would forge a row of the table."""
+    label = "evil\x1b[2J\nvqa_accuracy/fake 100.00"
+    line = {
+        "id": "0",
+        "image": "pictures/0.png",
+        "question": "Q?",
+        "answers": ["x"] * 10,
+        "question_type": label,
+    }
+    data = write_data(tmp_path / "data", [line], "vqav2_val")
+    command = ["run", "--task", "vqav2_val", "--model", "echo", "--data", str(data), "--breakdowns"]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 0
+    shown = capsys.readouterr().out
+    assert "\x1b" not in shown
+    assert "evil [2J vqa_accuracy/fake" in shown
+
+
+def test_a_composite_task_is_listed_as_prepared(capsys: pytest.CaptureFixture[str]) -> None:
+    """It has no file of its own, but its parts have."""
+    assert main(["list", "chartqa_test", "--data", "demo"]) == 0
+    assert " demo" in capsys.readouterr().out.splitlines()[2]

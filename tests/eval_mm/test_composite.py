@@ -8,6 +8,7 @@ import pytest
 
 import eval_mm
 from eval_mm.errors import UserError
+from eval_mm.few_shot import FewShot
 from eval_mm.run import run
 from tests.eval_mm.support import ScriptedModel, write_data
 
@@ -82,7 +83,7 @@ def test_parts_asked_in_two_ways_are_refused(data: Path, tmp_path: Path) -> None
     model = ScriptedModel(lambda request: "10")
     run(model, ["chartqa_test_human"], data, out=tmp_path / "run", protocol="instruct")
     run(model, ["chartqa_test_augmented"], data, out=tmp_path / "run")
-    with pytest.raises(UserError, match="under different protocols, instruct and qwen-vl"):
+    with pytest.raises(UserError, match="chartqa_test_human and chartqa_test_augmented differ in protocol"):
         eval_mm.score(tmp_path / "run", task="chartqa_test")
 
 
@@ -93,3 +94,35 @@ def test_a_file_of_answers_to_the_whole(data: Path, tmp_path: Path) -> None:
     (result,) = eval_mm.score(task="chartqa_test", predictions=path, data=data, match="order")
     assert result.metrics["relaxed_accuracy"].value == pytest.approx(60.0)
     assert result.metrics["relaxed_accuracy/augmented"].value == pytest.approx(50.0)
+
+
+def test_parts_of_two_models_or_shots_are_refused(data: Path, tmp_path: Path) -> None:
+    """Half the answers after four examples, or by another checkpoint, would pass for the published figure."""
+    write_data(data, rows(["1", "2", "3"]), "chartqa_train")
+    out = tmp_path / "run"
+    run(ScriptedModel(lambda r: "10"), ["chartqa_test_human"], data, out=out, few_shot=FewShot(2))
+    run(ScriptedModel(lambda r: "10"), ["chartqa_test_augmented"], data, out=out)
+    with pytest.raises(UserError, match="differ in few_shot"):
+        eval_mm.score(out, task="chartqa_test")
+    run(ScriptedModel(lambda r: "10", fingerprint="f2"), ["chartqa_test_human"], data, out=out)
+    with pytest.raises(UserError, match="differ in model"):
+        eval_mm.score(out, task="chartqa_test")
+
+
+def test_a_whole_nobody_asked_for_stops_nothing(data: Path, tmp_path: Path) -> None:
+    """`score RUN` scores the parts there are, though they make no whole."""
+    model = ScriptedModel(lambda request: "10")
+    run(model, ["chartqa_test_human"], data, out=tmp_path / "run", protocol="instruct")
+    run(model, ["chartqa_test_augmented"], data, out=tmp_path / "run")
+    found = [result.task for result in eval_mm.score(tmp_path / "run")]
+    assert found == ["chartqa_test_human", "chartqa_test_augmented"]
+
+
+def test_the_same_answer_under_two_names_is_an_error(data: Path, tmp_path: Path) -> None:
+    """`chartqa_test_human/0` and `0` are one sample: the last must not silently win."""
+    path = tmp_path / "answers.json"
+    full = [f"chartqa_test_human/{n}" for n in range(3)] + [f"chartqa_test_augmented/{n}" for n in range(2)]
+    listed = [{"id": name, "answer": "10"} for name in [*full, "0"]]
+    path.write_text(json.dumps(listed), encoding="utf-8")
+    with pytest.raises(UserError, match="item 5: sample 'chartqa_test_human/0' has an answer already"):
+        eval_mm.score(task="chartqa_test", predictions=path, data=data)

@@ -104,3 +104,38 @@ def test_a_missing_picture_is_said(out: Path, tmp_path: Path) -> None:
     """The story can be told on a machine without the pictures."""
     (tmp_path / "data/pictures/0.png").unlink()
     assert "0.png (cannot be read: No such file or directory)" in explain(out, "v")
+
+
+def test_ranked_letters_and_members(tmp_path: Path) -> None:
+    """A scorer of texts has nothing to say of ranked letters; ids of a composite task are found."""
+    choices = {"choices": ["fox", "owl"], "answer": 1, "category": "1"}
+    data = write_data(tmp_path / "data", [row("1:1", **choices)], "seedbench_image")
+    write_data(data, [row("2:10", **{**choices, "category": "10"})], "seedbench_video")
+    assert (
+        main(
+            [
+                "run",
+                "--task",
+                "seedbench",
+                "--model",
+                "echo",
+                "--data",
+                str(data),
+                "--out",
+                str(tmp_path / "r"),
+            ]
+        )
+        == 0
+    )
+    for name in ("1:1", "seedbench_image/1:1"):
+        shown = explain(tmp_path / "r", name)
+        assert "options that were ranked\n  ' A'\n  ' B'" in shown
+        assert "by the scorer of protocol instruct\n  not judged: these answers are ranked options" in shown
+
+
+def test_an_error_steers_no_terminal(out: Path) -> None:
+    """Texts of files and models are shown, never obeyed."""
+    journal = out / "vqav2_val/predictions.rank0.jsonl"
+    answer = json.loads(journal.read_text(encoding="utf-8"))
+    journal.write_text(json.dumps({**answer, "error": "bad\x1b[2J\nfile"}) + "\n", encoding="utf-8")
+    assert "error: bad [2J file" in explain(out, "v")

@@ -137,7 +137,7 @@ def test_captions_in_every_form(form: str, key: str, packed: bool, tmp_path: Pat
         (coco([{"id": 1}], [{"image_id": 2, "caption": "x"}]), r"annotations\[0\]: no picture has the id 2"),
         (coco([{"id": 1}, {"id": 1}], []), r"images\[1\]: the id 1 stands twice"),
         (coco([{"id": 1}], []), "the picture 1 has no caption"),
-        (coco([{"id": 1}], [{"image_id": 1}]), "field 'captions': expected a list of at least one string"),
+        (coco([{"id": 1}], [{"image_id": 1}]), r"field 'caption': annotations\[0\]: expected a text"),
         (coco([{"id": None}], []), "expected a whole number or text"),
         (coco("x", []), "expected a list of objects"),
         ({"answers": []}, "expected COCO's form"),
@@ -174,3 +174,13 @@ def test_a_file_may_not_leave_the_data_root(tmp_path: Path) -> None:
 def test_every_named_metric_is_there() -> None:
     """The help text and the error list these names; one without a task behind it would be a traceback."""
     assert set(SHORT_ANSWERS) | {"cider", "box", "choice"} == set(NAMES)
+
+
+def test_two_files_of_one_name(tmp_path: Path) -> None:
+    """The second would be dropped without a word."""
+    for folder in ("a", "b"):
+        write(tmp_path / folder, {"id": "x", **PICTURE, "question": "Q?", "answers": ["7"]})
+    names = ",".join(f"file:{tmp_path / folder / 'my.jsonl'}" for folder in ("a", "b"))
+    with pytest.raises(UserError, match="another file of that name"):
+        tasks.resolve([names], "exact")
+    assert len(tasks.resolve([names.split(",")[0]] * 2, "exact")) == 1

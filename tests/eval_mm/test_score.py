@@ -10,6 +10,7 @@ import pytest
 import eval_mm
 from eval_mm.data import Selection
 from eval_mm.errors import UserError
+from eval_mm.report.table import results_table
 from eval_mm.run import run
 from eval_mm.schema import Request
 from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, rows, write_data
@@ -209,3 +210,89 @@ def test_scoring_never_loads_torch(out: Path, data: Path, tmp_path: Path) -> Non
         shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert "accuracy@0.5" in shown
         assert shown.splitlines()[-1] == "[]"
+
+
+def test_another_scorer_of_a_file_is_written_beside(tmp_path: Path, data: Path) -> None:
+    """The second score of the same answers must not replace the first."""
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps([BOX_ANSWER] * 6), encoding="utf-8")
+    for protocol in (None, "instruct"):
+        eval_mm.score(
+            task="refcoco_val",
+            predictions=path,
+            data=data,
+            match="order",
+            protocol=protocol,
+            out=tmp_path / "out",
+        )
+    folder = tmp_path / "out/refcoco_val"
+    names = {path.name for path in folder.iterdir()}
+    assert names == {"result.json", "scores.jsonl", "result.instruct.json", "scores.instruct.jsonl"}
+    assert json.loads((folder / "result.json").read_text())["score_protocol"] == "qwen-vl"
+
+
+def test_official_is_the_published_scorer_where_they_are_one(out: Path) -> None:
+    """`--protocol official` over a family must not stop at a benchmark whose scorer does not differ."""
+    (result,) = eval_mm.score(out, protocol="official")
+    assert result.score_protocol == "qwen-vl"
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"choice_logprobs": ["a", "b"]},
+        {"choice_logprobs": [None]},
+        {"stop_reason": 3},
+        {"new_tokens": "many"},
+        {"text": None},
+    ],
+)
+def test_a_spoilt_journal_line_is_no_answer(out: Path, spoilt: dict[str, object]) -> None:
+    """A field of another type is asked again, not scored and not a traceback."""
+    journal = out / "refcoco_val/predictions.rank0.jsonl"
+    first, *rest = journal.read_text(encoding="utf-8").splitlines()
+    journal.write_text("\n".join([json.dumps({**json.loads(first), **spoilt}), *rest]) + "\n")
+    with pytest.raises(UserError, match="1 of 6 samples have no answer"):
+        eval_mm.score(out)
+
+
+def test_a_failed_write_changes_no_file(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """New scores beside an old result would tell two stories."""
+    before = {path.name: path.read_bytes() for path in (out / "refcoco_val").iterdir()}
+    journal = out / "refcoco_val/predictions.rank0.jsonl"
+    journal.write_text(journal.read_text().replace("(100,200)", "(900,900)"))
+    original = Path.write_bytes
+
+    def full(path: Path, content: bytes) -> int:
+        if "result.json" in path.name:
+            raise OSError(28, "No space left on device")
+        return original(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OSError, match="No space"):
+        eval_mm.score(out)
+    after = {path.name: path.read_bytes() for path in (out / "refcoco_val").iterdir()}
+    assert {**after, journal.name: b""} == {**before, journal.name: b""}
+
+
+def test_unknown_counts_are_never_complete(tmp_path: Path) -> None:
+    """Of OCR-VQA no published count is known to us: one row of it is not the benchmark."""
+    rows_of = [{"id": "0", "image": "pictures/0.png", "question": "Q?", "answers": ["x"]}]
+    data = write_data(tmp_path / "data", rows_of, "ocrvqa_test")
+    path = tmp_path / "answers.json"
+    path.write_text(json.dumps({"0": "x"}), encoding="utf-8")
+    (result,) = eval_mm.score(task="ocrvqa_test", predictions=path, data=data)
+    assert result.complete is False
+    assert "published count unknown" in results_table([result], [None])
+
+
+def test_metrics_on_request_are_kept(tmp_path: Path) -> None:
+    """Scoring a run again gives the very metrics it was asked for."""
+    captions = [{"id": n, "image": f"pictures/{n}.png", "captions": ["a dog runs"]} for n in "01"]
+    data = write_data(tmp_path / "data", captions, "nocaps_val")
+    model = ScriptedModel(lambda request: "a dog runs")
+    run(model, ["nocaps_val"], data, on_request=["bleu"], out=tmp_path / "run")
+    before = (tmp_path / "run/nocaps_val/result.json").read_bytes()
+    (result,) = eval_mm.score(tmp_path / "run")
+    assert "bleu_4" in result.metrics
+    assert (tmp_path / "run/nocaps_val/result.json").read_bytes() == before

@@ -337,3 +337,28 @@ def test_wrapped_answers(tmp_path: Path) -> None:
     (result,) = eval_mm.score(task="scienceqa_test", predictions=answers, data=data)
     assert result.metrics["accuracy"].value == pytest.approx(100 / 3)
     assert result.num_unparsed == 1
+
+
+@pytest.mark.parametrize("numbers", [(float("nan"), -1.0, -2.0), (-1.0,), (), (-float("inf"), -1.0, -2.0)])
+def test_ranks_that_say_nothing(numbers: tuple[float, ...]) -> None:
+    """Overflow in a narrow dtype, or a journal of another task, is unparsed: no option is guessed."""
+    assert verdict("qwen-vl", choice_logprobs=numbers, key="k").value is None
+
+
+def test_echo_guesses_no_option(tmp_path: Path) -> None:
+    """A file's unreadable answer is unparsed when it is echoed, as when it is scored."""
+    rows = [{"id": name, **OPTIONS} for name in ("1", "2")]
+    data = write_data(tmp_path / "data", rows, "scienceqa_test")
+    answers = tmp_path / "answers.json"
+    answers.write_text(json.dumps({"1": "-1", "2": "B"}), encoding="utf-8")
+    (echoed,) = eval_mm.evaluate(f"echo:{answers}", "scienceqa_test", data, out=tmp_path / "run")
+    (scored,) = eval_mm.score(task="scienceqa_test", predictions=answers, data=data)
+    assert (echoed.num_unparsed, scored.num_unparsed) == (1, 1)
+    assert echoed.metrics["accuracy"] == scored.metrics["accuracy"]
+
+
+def test_absurd_numbers_are_no_index() -> None:
+    """Thousands of digits are more than Python turns into a number."""
+    assert verdict("qwen-vl", text="1" * 5000).value is None
+    with pytest.raises(DataError, match="the index of the official file"):
+        sample_of("mmbench_dev", id="1" * 5000)
