@@ -108,7 +108,7 @@ def test_a_missing_picture_is_said(out: Path, tmp_path: Path) -> None:
 
 def test_ranked_letters_and_members(tmp_path: Path) -> None:
     """A scorer of texts has nothing to say of ranked letters; ids of a composite task are found."""
-    choices = {"choices": ["fox", "owl"], "answer": 1, "category": "1"}
+    choices: dict[str, Any] = {"choices": ["fox", "owl"], "answer": 1, "category": "1"}
     data = write_data(tmp_path / "data", [row("1:1", **choices)], "seedbench_image")
     write_data(data, [row("2:10", **{**choices, "category": "10"})], "seedbench_video")
     assert (
