@@ -7,14 +7,12 @@
   .unpacked/val2014.zip.json  which archive was unpacked into which entries
 """
 
-import fcntl
 import json
 import shlex
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TextIO
 
 from data_scripts import archives, checksums, downloads, picture_lists, transfer
 from data_scripts.checksums import Sum
@@ -23,7 +21,7 @@ from eval_mm import files
 from eval_mm.console import align
 from eval_mm.errors import UserError
 
-LOCK, UNPACKED = ".lock", ".unpacked"
+UNPACKED = ".unpacked"
 
 State = Literal["there", "unpacked", "to unpack", "begun", "to download", "by hand"]
 
@@ -71,7 +69,7 @@ def fetch(
         folder = wanted.out / row.folder
         with _locked(folder):
             try:
-                _settle(row, folder, retry)
+                _settle(row, folder, retry, _owned(row.folder, rows))
             except UserError as error:
                 failed.append(error)
     if not work:
@@ -119,8 +117,14 @@ def state(row: File, out: Path) -> State:
     return "begun" if transfer.arrived(path) else "to download"
 
 
-def _settle(row: File, folder: Path, retry: transfer.Retry) -> None:
-    """One file from wherever it stands to where it should be."""
+def _owned(folder: str, rows: Sequence[File]) -> set[str]:
+    """The names in a folder that no archive may put its own entries under."""
+    named = {row.file for row in (*rows, *downloads.FILES) if row.folder == folder}
+    return {checksums.SUMS, *(name + ending for name in named for ending in ("", *transfer.UNFINISHED))}
+
+
+def _settle(row: File, folder: Path, retry: transfer.Retry, owned: Collection[str]) -> None:
+    """One file from wherever it stands to where it should be; `owned` are names no archive may use."""
     path = folder / row.file
     sums = checksums.read_sums(folder)
     known = sums.get(row.file)
@@ -137,7 +141,7 @@ def _settle(row: File, folder: Path, retry: transfer.Retry) -> None:
         if sums.get(row.file) != known:
             checksums.write_sums(folder, sums | {row.file: known})
     if row.unpack and _entries(folder, row.file, known.sha256) is None:
-        entries = archives.unpack(path, folder)
+        entries = archives.unpack(path, folder, {*owned, *sums})
         mark = {"sha256": known.sha256, "entries": [entry.name for entry in entries]}
         _mark(folder, row.file).parent.mkdir(exist_ok=True)
         files.write_json(_mark(folder, row.file), mark)
@@ -259,15 +263,7 @@ def _some(names: Sequence[str]) -> str:
     return ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
 
 
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> TextIO:
     """Keeps a second fetch out of the folder: two would write into the same .part."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"{folder}: another fetch is writing there; wait for it") from None
-        except OSError:
-            pass  # a file system without locks
-        yield
+    return files.locked(folder, f"{folder}: another fetch is writing there; wait for it")

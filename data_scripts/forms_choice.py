@@ -68,13 +68,13 @@ def ai2d(folder: str, abc_folder: str) -> Form:
 
     def convert(tables: Sequence[Table]) -> Iterator[Canonical]:
         diagrams, listed = tables
-        wanted = {row.text("line").strip(): row for row in listed.rows if row.fields["line"].strip()}
+        wanted = {line for row in listed.rows if (line := row.string("line").strip())}
         seen: dict[str, Row] = {}
         for row in sorted(diagrams.rows, key=lambda row: source.natural(row.path.name)):
             name = source.file_name(row, "imageName")
             if name.removesuffix(".png") not in wanted:
                 continue
-            asked = row.fields["questions"]
+            asked = row.fields.get("questions")
             if not isinstance(asked, dict):
                 raise row.error("questions", f"expected an object of questions, got {source.kind(asked)}")
             for text, details in asked.items():

@@ -60,7 +60,7 @@ def grit_examples(folder: str) -> Form:
         for index, row in enumerate(tables[0].rows):
             parts = []
             for name in ("input", "gt"):
-                part = row.fields[name]
+                part = row.fields.get(name)
                 if not isinstance(part, dict):
                     raise row.error(name, f"expected an object, got {source.kind(part)}")
                 parts.append(source.Item(part, row.path, f"{source.where(row).removeprefix('in ')}.{name}"))

@@ -80,17 +80,22 @@ def _option(row: Row, name: str) -> str:
 def _clip(row: Row, number: int) -> Canonical:
     """Where a clip lies in its data set, and the part of it that is meant: in frames if whole numbers."""
     found: Canonical = {"clip": row.image("data_id").path}
-    segment = row.fields.get("segment")
-    if segment is None and number == CLIPS[0]:
+    if row.fields.get("segment") is None and number == CLIPS[0]:
         return found
-    if not isinstance(segment, list) or len(segment) != 2 or not all(map(_is_bound, segment)):
-        raise row.error("segment", f"expected two numbers, start and end, got {source.kind(segment)}")
-    start, end = segment
+    return found | {"segment": list(segment(row))}
+
+
+def segment(row: Row) -> tuple[int, int] | tuple[float, float]:
+    """The part of a clip that a row is about, start and end: in frames if whole numbers, else in seconds."""
+    value = row.fields.get("segment")
+    if not isinstance(value, list) or len(value) != 2 or not all(map(_is_bound, value)):
+        raise row.error("segment", f"expected two numbers, start and end, got {source.kind(value)}")
+    start, end = value
     if isinstance(start, float):
-        return found | {"segment": [start, float(end)]}
+        return start, float(end)
     if isinstance(end, float) or start < 0:
-        raise row.error("segment", f"expected whole frames from 0 on, or seconds, got {segment}")
-    return found | {"segment": segment}
+        raise row.error("segment", f"expected whole frames from 0 on, or seconds, got {value}")
+    return start, end
 
 
 def _is_bound(value: Any) -> bool:

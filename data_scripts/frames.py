@@ -17,7 +17,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from data_scripts import video
-from data_scripts.forms_seedbench import FRAMES
+from data_scripts.forms_seedbench import FRAMES, segment
 from data_scripts.video import Ask, Unreadable
 from eval_mm import files
 from eval_mm.console import SAMPLE_ERRORS, align
@@ -35,6 +35,8 @@ class Question(NamedTuple):
     """One question about a clip. `folder` is that of its frames, relative to the data root."""
 
     row: Row
+    id: str
+    dimension: str
     clip: str
     segment: video.Segment
     folder: str
@@ -89,11 +91,12 @@ def _question(row: Row) -> Question:
     folders = {path.rpartition("/")[0] for path in pictures}
     if len(folders) != 1:
         raise row.error("images", f"expected pictures of one folder, got {', '.join(sorted(folders))}")
-    segment = row.fields.get("segment")
     return Question(
         row,
+        row.identifier("id"),
+        row.string("category"),
         row.image("clip").path,
-        None if segment is None else tuple(segment),
+        None if row.fields.get("segment") is None else segment(row),
         row.images("images")[0].path.rpartition("/")[0],
     )
 
@@ -203,7 +206,7 @@ def _settle_report(report: Path, questions: Sequence[Question], lacks: Mapping[s
     lines = [("id", "clip", "problem", "reason")]
     for one in questions:
         if one.folder in lacks:
-            lines.append((one.row.identifier("id"), one.clip, *lacks[one.folder]))
+            lines.append((one.id, one.clip, *lacks[one.folder]))
     files.write_text(report, "".join("\t".join(line) + "\n" for line in lines))
 
 
@@ -212,7 +215,7 @@ def _table(questions: Sequence[Question], lacks: Mapping[str, Lack]) -> str:
     header = ("dimension", "questions", READY, MISSING, UNREADABLE)
     counted: dict[str, dict[str, int]] = {}
     for one in questions:
-        states = counted.setdefault(one.row.string("category"), dict.fromkeys(header[2:], 0))
+        states = counted.setdefault(one.dimension, dict.fromkeys(header[2:], 0))
         states[lacks[one.folder].state if one.folder in lacks else READY] += 1
     return align(
         [

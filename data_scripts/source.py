@@ -6,22 +6,19 @@ value after the first.
 """
 
 import csv
-import gzip
 import io
 import json
 import re
-import zlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from data_scripts import archives
-from eval_mm.data import Row, parse_row
+from eval_mm import files
+from eval_mm.data import Row, parse_row, without_repeats
 from eval_mm.errors import DataError
 
-GZIP_MAGIC = b"\x1f\x8b"
 ARCHIVES = (".tar.gz", ".tgz", ".zip")
 PACKED = (*ARCHIVES, ".gzip", ".gz")
 """Endings that say how a file is packed and that its name is looked for without."""
@@ -60,9 +57,9 @@ def read(path: Path) -> Document:
             archive without a file of its name, a table with rows of different lengths.
     """
     if path.is_dir():
-        files = sorted(path.glob("*.json"))
+        inner = sorted(path.glob("*.json"))
         return Document(
-            path, [Item(_object(_document(file, _unpacked(file)), file), file, "") for file in files]
+            path, [Item(_object(_document(file, _unpacked(file)), file), file, "") for file in inner]
         )
     content = _unpacked(path)
     name = plain_name(path.name)
@@ -115,7 +112,11 @@ def claim(seen: dict[str, Row], row: Row, field: str, value: str) -> str:
 
 def natural(name: str) -> list[tuple[int, str]]:
     """A sorting key by which 9.png stands before 10.png."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split(r"(\d+)", name)]
+    key: list[tuple[int, str]] = []
+    for part in re.split("([0-9]+)", name):
+        digits = part.lstrip("0")  # of the same length they are ordered as numbers; int() takes 4,300 at most
+        key.append((len(digits), digits) if part.isdecimal() else (0, part))
+    return key
 
 
 def where(row: Row) -> str:
@@ -146,15 +147,7 @@ def _unpacked(path: Path) -> bytes:
         name = plain_name(path.name)
         wanted = (name, f"{name}.json", f"{name}.jsonl")
         return archives.open_member(path, lambda member: member.rsplit("/", 1)[-1] in wanted)[1]
-    with path.open("rb") as file:
-        head = file.read(2)
-    if head != GZIP_MAGIC:
-        return path.read_bytes()
-    try:
-        with gzip.open(path) as packed:
-            return packed.read()
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(path, f"the gzip file is truncated or damaged ({error}); download it again") from None
+    return files.unpacked(path.read_bytes(), path)
 
 
 def _text(path: Path, content: bytes) -> str:
@@ -243,13 +236,9 @@ def kind(value: Any) -> str:
 def _slim(pairs: list[tuple[str, Any]]) -> Any:
     """A JSON object without what nobody reads; the record of one person's answer becomes its text.
 
-    VQAv2 has two million such records, which as objects take a gigabyte. Of a key that stands twice Python
-    would keep the last without a word.
+    VQAv2 has two million such records, which as objects take a gigabyte.
     """
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        repeated = next(name for name, times in Counter(name for name, _ in pairs).items() if times > 1)
-        raise ValueError(f"the key '{repeated}' stands twice in one object")
+    found = without_repeats(pairs)
     if "answer_confidence" in found and isinstance(found.get("answer"), str):
         return found["answer"]
     if "semanticStr" in found:

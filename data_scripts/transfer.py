@@ -33,6 +33,9 @@ PROGRESS = 1 << 20
 SPARE = 64 << 20
 """Bytes of the disk that are left free."""
 
+UNFINISHED = (".part", ".part.json")
+"""Endings of what an unfinished download leaves, behind the name of its file."""
+
 RETRYABLE = {408, 425, 429, 500, 502, 503, 504}
 AGAIN = "run the same command again to go on"
 PICTURE = (b"\xff\xd8", b"\x89PNG", b"RIFF", b"BM")

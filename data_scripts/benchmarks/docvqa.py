@@ -3,36 +3,13 @@
 Paper: Mathew et al. 2021 (https://arxiv.org/abs/2007.00398). The id is the question's own.
 """
 
-from data_scripts.benchmark import Benchmark, Form, Source, Split
-from data_scripts.forms import in_folder
-from data_scripts.forms_vqa import converted, listed
+from data_scripts.benchmark import Benchmark, Split
+from data_scripts.forms_docvqa import Server
 from eval_mm.tasks.docvqa import TASKS
 
 VAL, TEST = TASKS
 PICTURES = "docvqa/documents"
-
-
-def _official(at: str, public: bool = True) -> Form:
-    return listed(
-        "DocVQA",
-        in_folder(PICTURES, "image"),
-        at=at,
-        id="questionId",
-        fields=("image",),
-        lacks=("answer", "predicted_answer"),
-        public=public,
-    )
-
-
-def _sources(part: str, *names: str, public: bool = True) -> tuple[Source, ...]:
-    """The official file, whole or only its rows; Qwen-VL's; one like it with some prefix."""
-    form = converted(PICTURES, public=public)
-    return (
-        Source(_official("data", public), (names,), others=(_official("", public),)),
-        Source(form, ((f"{part}.jsonl", f"docvqa_{part}.jsonl"),)),
-        Source(form, ((f"*_{part}.jsonl",),)),
-    )
-
+SERVER = Server("docvqa", "DocVQA", PICTURES, "image")
 
 BENCHMARK = Benchmark(
     name="docvqa",
@@ -51,9 +28,9 @@ The pictures, of the same page, belong in <out>/docvqa/documents, whatever split
     home="https://www.docvqa.org",
     tasks=TASKS,
     splits=[
-        Split.of(VAL, *_sources("val", "*val_v1.0.json", "*val_v1.0_withQT.json")),
-        Split.of(TEST, *_sources("test", "*test_v1.0.json", public=False)),
-        Split.training("docvqa", *_sources("train", "*train_v1.0.json", "*train_v1.0_withQT.json")),
+        Split.of(VAL, *SERVER.sources("val", "*val_v1.0.json", "*val_v1.0_withQT.json")),
+        Split.of(TEST, *SERVER.sources("test", "*test_v1.0.json")),
+        Split.training("docvqa", *SERVER.sources("train", "*train_v1.0.json", "*train_v1.0_withQT.json")),
     ],
     folders=("spdocvqa_qas", "val", "test", "train"),
     pictures={PICTURES: "documents of Task 1, https://rrc.cvc.uab.es/?ch=17 (log in)"},

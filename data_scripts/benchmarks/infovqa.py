@@ -3,36 +3,13 @@
 Paper: Mathew et al. 2022 (https://arxiv.org/abs/2104.12756). The id is the question's own.
 """
 
-from data_scripts.benchmark import Benchmark, Form, Source, Split
-from data_scripts.forms import in_folder
-from data_scripts.forms_vqa import converted, listed
+from data_scripts.benchmark import Benchmark, Split
+from data_scripts.forms_docvqa import Server
 from eval_mm.tasks.infovqa import TASKS
 
 VAL, TEST = TASKS
 PICTURES = "infovqa/images"
-
-
-def _official(at: str, public: bool = True) -> Form:
-    return listed(
-        "InfographicVQA",
-        in_folder(PICTURES, "image_local_name"),
-        at=at,
-        id="questionId",
-        fields=("image_local_name",),
-        lacks=("answer", "predicted_answer"),
-        public=public,
-    )
-
-
-def _sources(part: str, *names: str, public: bool = True) -> tuple[Source, ...]:
-    """The official file, whole or only its rows; Qwen-VL's; one like it with some prefix."""
-    form = converted(PICTURES, public=public)
-    return (
-        Source(_official("data", public), (names,), others=(_official("", public),)),
-        Source(form, ((f"{part}.jsonl", f"infovqa_{part}.jsonl"),)),
-        Source(form, ((f"*_{part}.jsonl",),)),
-    )
-
+SERVER = Server("infovqa", "InfographicVQA", PICTURES, "image_local_name")
 
 BENCHMARK = Benchmark(
     name="infovqa",
@@ -52,10 +29,11 @@ The pictures, of the same page, belong in <out>/infovqa/images.""",
     tasks=TASKS,
     splits=[
         Split.of(
-            VAL, *_sources("val", "infographicsVQA_val_v1.0.json", "infographicsVQA_val_v1.0_withQT.json")
+            VAL,
+            *SERVER.sources("val", "infographicsVQA_val_v1.0.json", "infographicsVQA_val_v1.0_withQT.json"),
         ),
-        Split.of(TEST, *_sources("test", "infographicsVQA_test_v1.0.json", public=False)),
-        Split.training("infovqa", *_sources("train", "infographicsVQA_train_v1.0.json")),
+        Split.of(TEST, *SERVER.sources("test", "infographicsVQA_test_v1.0.json")),
+        Split.training("infovqa", *SERVER.sources("train", "infographicsVQA_train_v1.0.json")),
     ],
     folders=("infographicsvqa_qas",),
     pictures={PICTURES: "infographicsvqa_images of Task 3, https://rrc.cvc.uab.es/?ch=17 (log in)"},

@@ -22,6 +22,7 @@ from data_scripts.checksums import Sum, read_sums, write_sums
 from data_scripts.downloads import File
 from data_scripts.fetch import Wanted
 from data_scripts.transfer import Retry
+from eval_mm import files
 from eval_mm.errors import DataError, UserError
 from tests.data_scripts.server import Server, serving
 from tests.data_scripts.support import run
@@ -284,7 +285,7 @@ def test_few_shot_files_are_extra() -> None:
 def test_two_runs_do_not_meet(server: Server, tmp_path: Path) -> None:
     """Guards a .part against a second fetch that writes into it."""
     (tmp_path / "bench").mkdir()
-    with (tmp_path / "bench" / fetch.LOCK).open("w") as lock:
+    with (tmp_path / "bench" / files.LOCK).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         with pytest.raises(UserError, match="another fetch is writing there"):
             fetch.fetch("bench", Wanted(tmp_path, yes=True), None, table(server), QUICK)

@@ -184,9 +184,9 @@ TRUNCATED = gzip.compress(lines([rec_row(index) for index in range(2000)]))[:-40
         (b"\n \n", ": the file has no rows$"),
         (lines([rec_row(i) for i in range(6)]) + b'{"img_path": \n', ":7: not valid JSON: "),
         (lines([rec_row(0)]) + b'{"expression": "caf\xe9"}\n', r":2: not UTF-8 text \(byte 20\)"),
-        (TRUNCATED[:5], ": the gzip file is truncated or damaged"),
-        (TRUNCATED, ": the gzip file is truncated or damaged"),
-        (gzip.compress(b"")[:-8] + b"12345678", ": the gzip file is truncated or damaged"),
+        (TRUNCATED[:5], ": the gzip file is damaged or cut off"),
+        (TRUNCATED, ": the gzip file is damaged or cut off"),
+        (gzip.compress(b"")[:-8] + b"12345678", ": the gzip file is damaged or cut off"),
     ],
 )
 def test_an_unusable_file_is_named(
