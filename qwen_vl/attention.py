@@ -17,10 +17,15 @@ faster kernel or another cache does not touch the model.
 The published code SUMS the causal and the padding mask; that is kept. A padding query then sees all its keys
 at the same `m` and its row is finite garbage, never to be read. No other query gives padding any weight.
 
-Shapes: B rows, T queries, S keys, H heads, D head width.
+The engine's rows share prefixes (scheduler.py): each query sees the whole prefix of its row and, causally,
+what follows it in its own row. `pick_kernel` chooses who computes that: `forked.DenseKernel`, or on CUDA in
+half precision `varlen.VarlenKernel`.
+
+Shapes: B rows, T queries, S keys, H heads, D head width; N places of the cache's stores, P keys of a prefix.
 """
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -75,3 +80,50 @@ def dense_mask(n_queries: int, keep_BS: Tensor, dtype: torch.dtype) -> Tensor:
     future_TS = (key_S > query_T[:, None]).to(dtype) * lowest
     padding_BS = (~keep_BS).to(dtype) * lowest
     return future_TS + padding_BS[:, None, None, :]
+
+
+KeysValues = tuple[Tensor, Tensor]
+
+
+class Readers(NamedTuple):
+    """Rows whose queries see a prefix and their own keys; rows are sorted by block unless all have one query.
+
+    Numbers per row: its queries, the block of its prefix (below 0: none), the prefix's length, its own keys
+    with the new ones. `tails` are the lengths of options behind the suffix, which do not see one another.
+    """
+
+    queries: Sequence[int]
+    blocks: Sequence[int]
+    prefixes: Sequence[int]
+    own: Sequence[int]
+    tails: Sequence[Sequence[int]] = ()
+
+
+class Kernel(Protocol):
+    """How the engine attends. The layout of the cache is (N, H, S, D) in memory if `heads_first`."""
+
+    heads_first: bool
+
+    def causal(self, q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Rows of these lengths, packed end to end, each seeing itself."""
+        ...
+
+    def prepare(self, readers: Readers, device: torch.device) -> Any:
+        """What all layers share."""
+        ...
+
+    def forked(self, q_THD: Tensor, blocks: KeysValues, own: KeysValues, plan: Any) -> Tensor:
+        """Queries of readers over the blocks (N, H, P, D) and their own keys, either packed (T, H, D) or, for
+        readers of one query each, the first of the slots (N, H, S, D).
+        """
+        ...
+
+
+def pick_kernel(device: torch.device, dtype: torch.dtype) -> Kernel:
+    """The kernel of the engine for a device and dtype."""
+    # Imported late: both are made of what stands above.
+    from qwen_vl.forked import DenseKernel
+    from qwen_vl.varlen import VarlenKernel
+
+    half = dtype in (torch.bfloat16, torch.float16)
+    return VarlenKernel() if device.type == "cuda" and half else DenseKernel()
