@@ -4,33 +4,32 @@ Marks become the model's own special tokens, plain text never does. A chat reque
 chat format. Coordinates are 0..999 over each side, as the published grounding script reads them.
 """
 
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from torch import Tensor, inference_mode
+import torch
 
 from eval_mm.errors import UserError
-from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Prompt, Request
-from qwen_vl.chat import chat_turn
+from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Request
+from qwen_vl.chat import chat_turn, stop_ids
 from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, load
+from qwen_vl.engine import Answer, Engine, Query
 from qwen_vl.errors import CheckpointError, ImageError
 from qwen_vl.fingerprint import fingerprint
-from qwen_vl.generate import generate, image_features, mean_logprobs
 from qwen_vl.image import load_image, preprocess
-from qwen_vl.prompt import ImagePart, Special, TokenPrompt, build_prompt
+from qwen_vl.prompt import ImagePart, Special, build_prompt
 
-MAX_KEPT_IMAGES = 8
-"""Encoded pictures kept for the next questions; requests come with one picture's questions together."""
+LATER = torch.empty(0)
+"""Stands for a picture in a prompt: the engine knows pictures by path and opens them when it has room."""
 
 
 class QwenVLBackend:
-    """Answers requests one by one with the reference generation."""
+    """Answers requests as the engine of qwen_vl does: many at once, one picture's together."""
 
     def __init__(self, loaded: LoadedModel, info: ModelInfo):
         self.info = info
         self._loaded = loaded
-        self._features: OrderedDict[str, Tensor] = OrderedDict()
+        self._engine = Engine(loaded.model)
 
     @classmethod
     def load(cls, spec: str, value: str, device: str, dtype: str) -> "QwenVLBackend":
@@ -54,63 +53,68 @@ class QwenVLBackend:
         return cls(loaded, info)
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
-        """Answers in the order asked."""
-        self._features.clear()  # a picture may have changed since the last call
-        for request in requests:
-            try:
-                yield self._answer(request)
-            except ImageError as error:
-                yield Prediction(request.id, error=str(error))
-            except Exception as error:  # the one boundary per sample: recorded, counted, and the run goes on
-                yield Prediction(request.id, error=f"{type(error).__name__}: {error}")
+        """Answers in any order. Pictures are read anew in every call, since they may have changed."""
+        asked: dict[int, tuple[Request, Query]] = {}
+        refused: list[Prediction] = []
 
-    def _answer(self, request: Request) -> Prediction:
+        def queries() -> Iterator[Query]:
+            for number, request in enumerate(requests):
+                try:
+                    query = self._query(number, request)
+                except Exception as error:  # the one boundary per sample: recorded, counted, the run goes on
+                    refused.append(_failed(request, error))
+                    continue
+                asked[number] = request, query
+                yield query
+
+        for answer in self._engine.answer(queries(), self._pixels):
+            yield from refused
+            refused.clear()
+            assert isinstance(answer.id, int), answer.id
+            yield self._prediction(*asked.pop(answer.id), answer)
+        yield from refused
+
+    def _query(self, number: int, request: Request) -> Query:
         assert self.info.chat or not request.chat, f"{self.info.name} has no chat format"
-        prompt = self._tokens(request.prompt, request.chat)
-        model, tokenizer = self._loaded.model, self._loaded.tokenizer
-        if request.choices:
-            continuations = [tokenizer.encode_text(choice) for choice in request.choices]
-            logprobs = tuple(mean_logprobs(model, prompt, continuations))
-            return Prediction(request.id, choice_logprobs=logprobs, prompt_tokens=len(prompt.ids))
-        answer = generate(
-            model,
-            [prompt],
-            min_new_tokens=request.min_new_tokens,
-            max_new_tokens=request.max_new_tokens,
-            stop_ids=self._stop_ids(request.chat),
-        )[0]
-        text = tokenizer.decode_answer(answer.ids)
+        tokenizer = self._loaded.tokenizer
+        parts: list[str | Special | ImagePart] = []
+        for part in request.prompt:
+            if isinstance(part, Image):
+                parts.append(ImagePart(LATER))
+            else:
+                parts.append(Special(part.token) if isinstance(part, Mark) else part)
+        prompt = (chat_turn if request.chat else build_prompt)(tokenizer, parts)
+        return Query(
+            number,
+            prompt.ids,
+            tuple(part.path for part in request.prompt if isinstance(part, Image)),
+            tuple(tuple(tokenizer.encode_text(choice)) for choice in request.choices),
+            request.min_new_tokens,
+            request.max_new_tokens,
+            stop_ids(tokenizer, request.chat),
+        )
+
+    def _pixels(self, path: str) -> torch.Tensor:
+        return preprocess(load_image(path), self._loaded.config.visual.image_size)
+
+    def _prediction(self, request: Request, query: Query, answer: Answer) -> Prediction:
+        if answer.error is not None:
+            return _failed(request, answer.error)
+        if answer.logprobs is not None:
+            return Prediction(request.id, choice_logprobs=answer.logprobs, prompt_tokens=len(query.ids))
+        text = self._loaded.tokenizer.decode_answer(answer.ids)
         for stop in request.stop:
             text = text.partition(stop)[0]
         return Prediction(
             request.id,
             text,
             stop_reason=answer.stop_reason,
-            prompt_tokens=len(prompt.ids),
+            prompt_tokens=len(query.ids),
             new_tokens=len(answer.ids),
         )
 
-    def _stop_ids(self, chat: bool) -> set[int]:
-        """End of text, and for a chat turn the marks around turns."""
-        tokenizer = self._loaded.tokenizer
-        marks = {tokenizer.special_id("<|im_start|>"), tokenizer.special_id("<|im_end|>")}
-        return {tokenizer.eod_id} | (marks if chat else set())
 
-    def _tokens(self, prompt: Prompt, chat: bool) -> TokenPrompt:
-        parts: list[str | Special | ImagePart] = []
-        for part in prompt:
-            if isinstance(part, Image):
-                parts.append(ImagePart(self._encode(part.path)))
-            else:
-                parts.append(Special(part.token) if isinstance(part, Mark) else part)
-        return (chat_turn if chat else build_prompt)(self._loaded.tokenizer, parts)
-
-    def _encode(self, path: str) -> Tensor:
-        """The visual tokens of a picture, computed once while its questions are asked."""
-        if path not in self._features:
-            pixels = preprocess(load_image(path), self._loaded.config.visual.image_size)
-            with inference_mode():
-                self._features[path] = image_features(self._loaded.model, [pixels])[0]
-            if len(self._features) > MAX_KEPT_IMAGES:
-                self._features.popitem(last=False)
-        return self._features[path]
+def _failed(request: Request, error: Exception) -> Prediction:
+    """What went wrong, as the journal records it; what a picture's file is like needs no type."""
+    known = isinstance(error, ImageError)
+    return Prediction(request.id, error=str(error) if known else f"{type(error).__name__}: {error}")
