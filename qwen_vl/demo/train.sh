@@ -47,13 +47,16 @@ read=number,word,value,tallest,heading,field,name,date,title,author,cover,beside
 draw read --scenes 24000 --seed 11 --shows card,book,card,page,scene,card,chart,poster,card,diagram --kinds colour,shape,position,$read
 lesson read-a scenes-b read --learning-rate 1e-3 --batch-tokens 1500 --epochs 3 --stop-after 2300
 
-# Everything but boxes again, scenes and print as they will be measured.
+# Everything but boxes again, six pictures in ten scenes.
 draw mixed-words --scenes 40000 --seed 12 --kinds count,$short,corners,unanswerable,bars,lines,$read
 lesson mixed-a read-a mixed-words --learning-rate 1e-3 --batch-tokens 3000 --max-steps 2600 --stop-after 1300
 
-# Everything.
-draw mixed --scenes 40000 --seed 12
-lesson mixed-b mixed-a mixed --learning-rate 1e-3 --batch-tokens 3000 --max-steps 3000
-lesson mixed-c mixed-b mixed --learning-rate 8e-4 --batch-tokens 4000 --max-steps 2000 --seed 1
+# Everything, with more of what must be looked up beside something else: posters and diagrams.
+draw half --scenes 32000 --seed 14 --shows \
+  scene,diagram,scene,poster,scene,chart,scene,diagram,scene,poster,scene,page,scene,card,scene,book
+lesson half-a mixed-a half --learning-rate 1e-3 --batch-tokens 3000 --max-steps 2600
+draw last --scenes 40000 --seed 15 --shows \
+  scene,poster,scene,diagram,scene,scene,poster,scene,chart,scene,card,scene,poster,scene,diagram,scene,page,scene,book,scene
+lesson last-a half-a last --learning-rate 8e-4 --batch-tokens 3500 --max-steps 3000
 
-"$bin/python" -m qwen_vl.demo.make bundle "$work/mixed-c"
+"$bin/python" -m qwen_vl.demo.make bundle "$work/last-a"
