@@ -25,7 +25,7 @@ test: setup  ## everything that guards correctness, under 6 minutes on 2 cores
 test-slow: setup  ## soak and fault runs, under 40 minutes
 	$(BIN)/python -m pytest -q -m slow
 
-demo-model: setup  ## train the bundled demo model again, in .demo-model (about 65 minutes on 2 cores)
+demo-model: setup  ## train the bundled demo model again, in .demo-model (about two hours on 2 cores)
 	bash qwen_vl/demo/train.sh .demo-model $(BIN)
 
 check: setup  ## ruff, ruff format, mypy
