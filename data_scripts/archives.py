@@ -69,19 +69,21 @@ def open_member(archive: Path, wanted: Callable[[str], bool]) -> tuple[str, byte
         DataError: no such member, a damaged or truncated archive.
     """
     seen: list[str] = []
+    number = 0
     with damage_named(archive), members_of(archive) as (members, _):
         for member in members:
             if member.is_folder or member.data is None:
                 continue
             if not wanted(member.name):
-                seen.append(member.name)
+                number += 1
+                seen = [*seen, member.name][:5]
                 continue
             limit = min(MEMBER_LIMIT, unpacked_limit(archive.stat().st_size))
             content = read_at_most(member.data, limit)
             if content is None:
                 raise DataError(archive, f"member '{member.name}' has more than {limit:,} bytes")
             return member.name, content
-    names = ", ".join(seen[:5]) + (f" and {len(seen) - 5:,} more" if len(seen) > 5 else "")
+    names = ", ".join(seen) + (f" and {number - len(seen):,} more" if number > len(seen) else "")
     raise DataError(archive, f"the member wanted is not in the archive; it has {names or 'no files'}")
 
 

@@ -7,6 +7,7 @@ import lzma
 import shutil
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from collections import namedtuple
 from collections.abc import Callable
@@ -138,7 +139,9 @@ def test_what_an_earlier_run_left_is_removed(tmp_path: Path) -> None:
 def test_what_macos_adds_is_left_out(tmp_path: Path) -> None:
     """Guards folders of pictures against ._files that no decoder can read."""
     archive = put(
-        tmp_path, "a.zip", make_zip({"a/1.jpg": b"1", "__MACOSX/a/._1.jpg": b"?", "a/.DS_Store": b"?"})
+        tmp_path,
+        "a.zip",
+        make_zip({"a/1.jpg": b"1", "__MACOSX/a/._1.jpg": b"?", "a/.DS_Store": b"?", "._a": b"?"}),
     )
     unpack(archive, tmp_path / "out")
     assert tree(tmp_path / "out") == {"a/1.jpg": b"1"}
@@ -291,6 +294,72 @@ def test_a_bomb_is_refused(kind: str, tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(DataError, match="unpacks to more than"):
         unpack(put(tmp_path, f"a.{kind}", content), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def extended(name: str, kind: bytes, content: bytes) -> bytes:
+    """A header of a tar file that says more of the member behind it."""
+    info = tarfile.TarInfo(name)
+    info.type, info.size = kind, len(content)
+    return info.tobuf(tarfile.GNU_FORMAT) + content + bytes(-len(content) % 512)
+
+
+HEADERS: dict[str, tuple[bytes, str]] = {
+    "pax": (extended("x", tarfile.XHDTYPE, bytes(4 << 20)), "more than 1,048,576 bytes of headers"),
+    "global": (extended("x", tarfile.XGLTYPE, bytes(4 << 20)), "more than 1,048,576 bytes of headers"),
+    "name": (extended("x", tarfile.GNUTYPE_LONGNAME, b"a" * (4 << 20)), "more than 1,048,576 bytes"),
+    "link": (extended("x", tarfile.GNUTYPE_LONGLINK, b"a" * (4 << 20)), "more than 1,048,576 bytes"),
+    "chain": (extended("x", tarfile.XHDTYPE, b"11 path=abc\n") * 900, "truncated or damaged"),
+}
+
+
+@pytest.mark.parametrize("place", ["first", "second"])
+@pytest.mark.parametrize("case", HEADERS)
+def test_headers_are_not_read_without_end(case: str, place: str, tmp_path: Path) -> None:
+    """Guards the memory: tarfile reads a header whole, and 0.6 MB packed can hold one of 600 MB."""
+    content, said = HEADERS[case]
+    before = make_tar({"a.txt": bytes(3 << 20)})[:-1024] if place == "second" else b""
+    archive = put(tmp_path, "a.tar.gz", gzip.compress(before + content + make_tar()))
+    with pytest.raises(DataError, match=said) as raised:
+        unpack(archive, tmp_path / "out")
+    assert "\n" not in str(raised.value)
+    with pytest.raises(DataError, match=said):
+        open_member(archive, lambda name: name == "readme.txt")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_long_names_and_large_members_are_no_bombs(tmp_path: Path) -> None:
+    """Guards the bound of headers against counting contents, those that are passed over too."""
+    files = {"a long name/" * 60 + "a.txt": b"1", "big": bytes(5 << 20), "wanted.json": b"{}"}
+    archive = put(tmp_path, "a.tar.gz", gzip.compress(make_tar(files)))
+    assert open_member(archive, lambda name: name == "wanted.json") == ("wanted.json", b"{}")
+    unpack(archive, tmp_path / "out")
+    assert tree(tmp_path / "out") == files
+
+
+def test_members_passed_over_are_forgotten(tmp_path: Path) -> None:
+    """Guards the memory: a million empty members pack into 1 MB, and tarfile would keep a record of each."""
+    archive = put(tmp_path, "a.tar.gz", gzip.compress(tarfile.TarInfo("x").tobuf() * 10_000 + bytes(1024)))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"it has x, x, x, x, x and 9,995 more"):
+        open_member(archive, lambda name: name == "readme.txt")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 << 20
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+@pytest.mark.parametrize("name", [".unpacked/a.zip.json", ".lock", "SHA256SUMS", "sha256sums/x", "b.zip"])
+def test_what_is_kept_is_not_replaced(make: Callable[..., bytes], name: str, tmp_path: Path) -> None:
+    """Guards what fetch notes beside the archives: sums, marks, locks, other archives."""
+    out = tmp_path / "out"
+    for kept in (".unpacked/a.zip.json", ".lock", "SHA256SUMS", "b.zip"):
+        (out / kept).parent.mkdir(parents=True, exist_ok=True)
+        (out / kept).write_text("kept")
+    before = tree(out)
+    archive = put(tmp_path, "a.bin", make({"good.txt": b"good", name: b"evil"}))
+    with pytest.raises(DataError, match=r"a\.bin: '.*' in it would .*; the archive is not used"):
+        unpack(archive, out, {"SHA256SUMS", "b.zip"})
+    assert tree(out) == before
 
 
 @pytest.mark.parametrize("name", ["deflated.zip", "packed.tar.gz"])

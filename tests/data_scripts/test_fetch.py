@@ -171,6 +171,26 @@ def test_lost_pictures_are_unpacked_again(server: Server, tmp_path: Path) -> Non
     assert (tmp_path / "coco/val2014/1.jpg").exists()
 
 
+@pytest.mark.parametrize(
+    "name", ["SHA256SUMS", ".unpacked/val2014.zip.json", "other.zip", "b.zip.part", "val2014.zip/x"]
+)
+def test_an_archive_replaces_nothing_of_ours(name: str, server: Server, tmp_path: Path) -> None:
+    """Guards sums, marks, other archives and unfinished downloads against an archive that has their names."""
+    server.put("/val2014.zip", packed({"val2014/1.jpg": b"one", name: b"evil"}))
+    folder = tmp_path / "coco"
+    folder.mkdir()
+    write_sums(folder, {"other.zip": Sum("0" * 64, 5, "")})
+    for kept in ("other.zip", "b.zip.part"):
+        (folder / kept).write_bytes(b"whole")
+    rows = [*table(server), File("bench", "pictures", "b.zip", unpack=True, shared="coco")]
+    with pytest.raises(DataError, match=r"val2014\.zip: '.*' in it would .*; the archive is not used"):
+        fetch.fetch("bench", Wanted(tmp_path, yes=True), None, rows, QUICK)
+    assert set(read_sums(folder)) == {"other.zip", "val2014.zip"}
+    found = {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix in (".zip", ".part")}
+    assert found["other.zip"] == found["b.zip.part"] == b"whole"
+    assert not (folder / "val2014").exists()
+
+
 def test_a_bad_archive_is_one_line_and_a_retry_works(server: Server, tmp_path: Path) -> None:
     """Guards the way back: the damaged file is named, deleting it and the same command mend all."""
     server.put("/val2014.zip", PICTURES[:-30])

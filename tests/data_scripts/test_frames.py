@@ -183,6 +183,12 @@ def test_damage_costs_only_its_own_questions(tmp_path: Path, monkeypatch: pytest
             ":1: field 'clip': expected a path relative to the data root",
         ),
         ([row("v1", 10, images=["a/0.png", "b/1.png"])], (), ":1: field 'images': expected pictures of one"),
+        ([row("v1", 10, segment=5)], (), ":1: field 'segment': expected two numbers, start and end, got 5"),
+        ([row("v1", 10, segment=[])], (), ":1: field 'segment': expected two numbers, start and end, got a"),
+        ([row("v1", 11, segment=["1", "2"])], (), ":1: field 'segment': expected two numbers"),
+        ([row("v1", 12, segment=[-8, 30])], (), ":1: field 'segment': expected whole frames from 0 on"),
+        ([row("v1", 10, category=10)], (), ":1: field 'category': expected a string, got 10"),
+        ([row("v1", 10, id="")], (), ":1: field 'id': expected text that is not blank"),
     ],
 )
 def test_what_the_user_can_mend_is_one_line(

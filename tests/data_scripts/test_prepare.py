@@ -350,6 +350,41 @@ def test_a_failed_write_leaves_what_was_there(out: Path, monkeypatch: pytest.Mon
     assert tree(out) == {"a.jsonl": b"old", "b.jsonl": b"old"}
 
 
+def test_a_failed_write_leaves_no_link(
+    raw: Path, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """Guards "nothing has been written": no link, no folder for one; the line tells the file's own name."""
+    write_raw(raw, "refcoco_val.jsonl", lines([rec_row(0)]))
+    (tmp_path / "pictures").mkdir()
+    out.mkdir()
+    write_bytes = Path.write_bytes
+
+    def full_disk(self: Path, content: Any) -> int:
+        write_bytes(self, content[:3])
+        raise OSError(28, "No space left on device")  # a write tells no name at all
+
+    command = ["prepare", "refcoco", "--raw", raw, "--out", out, "--allow-partial"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full_disk)
+        ran = run(capsys, *command, "--images", tmp_path / "pictures")
+    assert ran.code == 2
+    assert ran.err.splitlines()[-1] == f"error: {out}/refcoco/refcoco_val.jsonl: No space left on device"
+    assert list(out.iterdir()) == []
+    assert "now points to" not in ran.out
+    assert run(capsys, *command, "--images", tmp_path / "pictures").code == 0
+    assert (out / "coco/train2014").is_symlink()
+
+
+def test_a_folder_in_the_way_of_a_file(out: Path) -> None:
+    """Guards against some new files and some old ones: a rename would fail after others were done."""
+    files.write_all({out / "a.jsonl": b"old"})
+    (out / "b.jsonl").mkdir()
+    with pytest.raises(IsADirectoryError) as error:
+        files.write_all({out / "a.jsonl": b"new", out / "b.jsonl": b"new"})
+    assert error.value.filename == str(out / "b.jsonl")
+    assert tree(out) == {"a.jsonl": b"old"}
+
+
 def test_a_folder_that_cannot_be_written_is_one_line(raw: Path, tmp_path: Path, capsys: Capture) -> None:
     """Guards against a traceback where the system refuses a file."""
     (tmp_path / "file").touch()

@@ -4,12 +4,14 @@ import gzip
 import io
 import json
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from data_scripts import source
+from eval_mm import files
 from eval_mm.data import Row
 from eval_mm.errors import DataError
 
@@ -101,6 +103,44 @@ def test_a_damaged_file_is_one_line(tmp_path: Path, name: str, content: bytes, m
     assert message in str(error.value)
     assert str(tmp_path / name) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["q.json.gz", "q.json", "q.tar.gz"])
+def test_a_bomb_is_not_read(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards the memory: 0.6 MB packed can hold a gigabyte of blanks."""
+    monkeypatch.setattr(files, "SMALL", 1 << 20)
+    blanks = b" " * (8 << 20)
+    (tmp_path / name).write_bytes(tar("q.json", blanks) if name == "q.tar.gz" else gzip.compress(blanks))
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"has more than \d[\d,]+ bytes") as error:
+        source.read(tmp_path / name)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert str(tmp_path / name) in str(error.value)
+    assert peak < 6 << 20
+
+
+def test_files_that_pack_well_are_read(tmp_path: Path) -> None:
+    """Guards real annotations, of hundreds of MB at times: those that pack 200 times, small ones more."""
+    rows = [{"question_id": 262148000 + number, "answer": "yes"} for number in range(100_000)]
+    (tmp_path / "q.json.gz").write_bytes(gzip.compress(json.dumps(rows).encode()))
+    assert source.read(tmp_path / "q.json.gz").value == rows
+    (tmp_path / "q.txt.gz").write_bytes(gzip.compress((b" " * 1023 + b"\n") * 8192))
+    assert len(source.read(tmp_path / "q.txt.gz").value) == 8192
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["9.png", "10.png", "010b.png", "11.png"],
+        ["a1.png", "a2.png", "a10.png", "a10b.png", "b.png"],
+        ["1.json", "²1.json"],
+        ["1", "9" * 5000, "1" + "0" * 5000],
+    ],
+)
+def test_names_are_ordered_by_number(names: list[str]) -> None:
+    """Guards names that are no numbers for int(): a superscript two, thousands of digits."""
+    assert sorted(reversed(names), key=source.natural) == names
 
 
 def test_answer_records_become_texts(tmp_path: Path) -> None:

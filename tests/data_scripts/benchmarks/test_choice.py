@@ -117,6 +117,7 @@ def test_official_files(tmp_path: Path, capsys: Capture) -> None:
         (details(0), "question 'what': field 'questionId': '9.png-0' already stands in question 'first'"),
         (details(1, answerTexts=[]), "question 'what': field 'answerTexts': expected a list"),
         ("text", "field 'questions': 'what': expected an object, got a text"),
+        (None, "field 'questions': expected an object of questions, got null"),
     ],
 )
 def test_a_bad_diagram_is_named(tmp_path: Path, capsys: Capture, question: Any, message: str) -> None:
@@ -125,12 +126,30 @@ def test_a_bad_diagram_is_named(tmp_path: Path, capsys: Capture, question: Any, 
         tmp_path / "raw",
         {
             "questions/9.png.json": diagram("9.png", first=details(0)),
-            "questions/10.png.json": diagram("10.png", what=question),
-            "ai2d_test_ids.csv": b"9\n10\n",
+            "questions/99.png.json": diagram("99.png", what=question)
+            if question
+            else {"imageName": "99.png"},
+            "ai2d_test_ids.csv": b"9\n99\n",
         },
     )
     error = error_of(prepare(capsys, "ai2d", tmp_path))
-    assert f"questions/10.png.json: {message}" in error
+    assert f"questions/99.png.json: {message}" in error
+
+
+def test_a_list_of_diagrams_is_of_texts(tmp_path: Path, capsys: Capture) -> None:
+    """Guards a list named by hand, which may be JSON and have anything in it."""
+    write(
+        tmp_path / "raw",
+        {
+            "questions/9.png.json": diagram("9.png", what=details(0)),
+            "ids.json": [{"line": "9"}, {"line": 10}],
+        },
+    )
+    raw = tmp_path / "raw"
+    error = error_of(
+        prepare(capsys, "ai2d", tmp_path, "--source", f"ai2d_test={raw}/questions,{raw}/ids.json")
+    )
+    assert "ids.json: [1]: field 'line': expected a string, got 10" in error
 
 
 @pytest.mark.parametrize(

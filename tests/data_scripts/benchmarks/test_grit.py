@@ -102,12 +102,13 @@ def test_examples_of_the_repository(tmp_path: Path, capsys: Capture) -> None:
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        (example(bboxes=None), "refexp[0].gt: field 'bboxes': expected a list of one box, got null"),
-        (example(bboxes=[[1, 2, 3]]), "refexp[0].gt: field 'bboxes': expected 4 numbers"),
-        (example() | {"gt": []}, "refexp[0]: field 'gt': expected an object, got a list of 0"),
+        (example(bboxes=None), "refexp[1].gt: field 'bboxes': expected a list of one box, got null"),
+        (example(bboxes=[[1, 2, 3]]), "refexp[1].gt: field 'bboxes': expected 4 numbers"),
+        (example() | {"gt": []}, "refexp[1]: field 'gt': expected an object, got a list of 0"),
+        ({"input": {}, "src": "refcocop"}, "refexp[1]: field 'gt': expected an object, got null"),
     ],
 )
 def test_a_bad_example_is_named(tmp_path: Path, capsys: Capture, row: Fields, message: str) -> None:
     """Guards the place of a fault inside an example."""
-    write(tmp_path / "raw", {"samples.json": {"refexp": [row]}})
+    write(tmp_path / "raw", {"samples.json": {"refexp": [example(), row]}})
     assert f"samples.json: {message}" in error_of(prepare(capsys, "grit", tmp_path))
