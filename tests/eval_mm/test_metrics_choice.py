@@ -7,30 +7,25 @@ from hypothesis import strategies as st
 from eval_mm.metrics.choice import ReadChoice, read_choice
 
 PETS = ("cat", "dog", "small dog", "none of these")
-ALONE, MARKED, BRACKETS = "letter alone", "letter with full stop, bracket or colon", "letter in brackets"
-TEXT, WITH_TEXT, START = "the option's text", "letter with the option's text", "letter at the start"
-ANSWER, OPTION = "Answer: letter", "option letter"
-IN_BRACKETS, FIRST, WITHIN = (
-    "letter in brackets within the text",
-    "the option's text first",
-    "the option's text within the text",
-)
+ALONE, TEXT, WITH_TEXT = "letter alone", "the option's text", "letter with the option's text"
+ANSWER, START, OPTION = "Answer: letter", "letter at the start", "option letter"
+WITHIN = "the option's text within the text"
 
 READ = [
     ("B", 1, ALONE),
     (" b\n", 1, ALONE),
     ("a", 0, ALONE),
     ("**B**", 1, ALONE),
-    ("B.", 1, MARKED),
-    ("a.", 0, MARKED),
-    ("C)", 2, MARKED),
-    ("D:", 3, MARKED),
-    ("(B)", 1, BRACKETS),
-    ("(a).", 0, BRACKETS),
-    ("[C]", 2, BRACKETS),
-    ("$\\boxed{B}$", 1, BRACKETS),
-    ("\\boxed{\\text{B}}", 1, BRACKETS),
-    ("It barks, so \\boxed{B}.", 1, IN_BRACKETS),
+    ("B.", 1, ALONE),
+    ("a.", 0, ALONE),
+    ("C)", 2, ALONE),
+    ("D:", 3, ALONE),
+    ("(B)", 1, ALONE),
+    ("(a).", 0, ALONE),
+    ("[C]", 2, ALONE),
+    ("$\\boxed{B}$", 1, ALONE),
+    ("\\boxed{\\text{B}}", 1, ALONE),
+    ("It barks, so \\boxed{B}.", 1, OPTION),
     ("dog", 1, TEXT),
     ("Dog.", 1, TEXT),
     ("small  dog", 2, TEXT),
@@ -66,7 +61,18 @@ READ = [
     ("No, the answer is B.", 1, ANSWER),
     ("Option B", 1, OPTION),
     ("I would choose option A.", 0, OPTION),
-    ("It barks, so (B).", 1, IN_BRACKETS),
+    ("It barks, so (B).", 1, OPTION),
+    ("A. cat\nB. dog\nC. small dog\nD. none of these\n\nAnswer: B", 1, ANSWER),
+    ("Options: A. cat B. dog C. small dog. Answer: B", 1, ANSWER),
+    ("**Answer:**\nB", 1, ANSWER),
+    ("The answer is (B) dog.", 1, ANSWER),
+    ("It is not a cat, so the answer is B.", 1, ANSWER),
+    ("The answer is B because it is not a cat.", 1, ANSWER),
+    ("The answer is B. Option C is wrong.", 1, ANSWER),
+    ("C is the correct answer.", 2, ANSWER),
+    ("B (dog)", 1, START),
+    ("B, because it is not a cat", 1, START),
+    ("It is not B, it is (C).", 2, OPTION),
     ("The answer is a dog", 1, WITHIN),
     ("The answer is A dog", 1, WITHIN),
     ("Answer: A dog", 1, WITHIN),
@@ -128,6 +134,54 @@ def test_reads_the_letter_or_the_text(text: str, index: int, rule: str) -> None:
     assert read_choice(text, PETS) == ReadChoice(index, rule)
 
 
+REJECTED = [
+    "The answer is unlikely to be (B)",
+    "The answer is B, which is wrong",
+    "The answer is B. That is wrong.",
+    "Answer: not B",
+    "Answer: B is wrong",
+    "Answer: D? no, B",
+    "Answer: B or E",
+    "The answer is B. However, C is right.",
+    "The answer is B. C fits better.",
+    "The answer is B. It is a cat.",
+    "(C) because it barks. The answer is B.",
+    "I am not so sure the answer is B",
+    "Option B is ruled out",
+    "Option B, however, is wrong.",
+    "Option B? No.",
+    "I would avoid option B.",
+    "Nothing points to option B.",
+    "Choice A over choice B",
+    "(B) can be ruled out",
+    "(B) is the least likely",
+    "All except (B).",
+    "The opposite of (B).",
+    "Either (A) or (B)",
+    "A: false",
+    "B. False.",
+    "B. That is incorrect",
+    "Is it B?",
+    "B and C",
+    "B is right of the tree",
+    "Without the dog",
+    "The dog is missing",
+    "It is anything but a dog",
+    "It is the opposite of a dog",
+    "It is a dog house",
+    "I see no dog",
+    "Is it a dog?",
+    "A dog? No.",
+    "dog. Wrong",
+]
+
+
+@pytest.mark.parametrize("text", REJECTED)
+def test_what_is_rejected_is_not_chosen(text: str) -> None:
+    """A letter or a text that the answer names to rule it out was read as its choice."""
+    assert read_choice(text, ("cat", "dog", "bird", "fish")) is None
+
+
 @pytest.mark.parametrize("text", UNREAD)
 def test_never_guesses(text: str) -> None:
     """Articles, letters of no option, two options and denials are unparsed, not a lucky or unlucky guess."""
@@ -138,7 +192,7 @@ def test_never_guesses(text: str) -> None:
     ("text", "options", "index"),
     [
         ("3", ("3", "3.5", "13"), 0),
-        ("It costs 3.5 dollars", ("3", "3.5", "5"), 1),
+        ("The price is 3.5.", ("3", "3.5", "5"), 1),
         ("There are 13.", ("3", "13"), 1),
         ("about 50%", ("50", "50%"), 1),
         ("F", ("E", "F"), 1),
@@ -150,6 +204,9 @@ def test_never_guesses(text: str) -> None:
         ("Red, blue and green", ("red", "blue"), None),
         ("dog", ("dog", "dog"), None),
         ("US", ("us", "US"), 1),
+        ('"Pigs"', ("Pigs", '"Pigs"'), 1),
+        ('The title is "Pigs." The answer is A.', ("Pigs", '"Pigs"'), 0),
+        ("**Pigs**", ("*Pigs*", "**Pigs**"), 1),
         ("dark red", ("red", "dark red"), 1),
         ("The car is dark red.", ("red", "dark red"), 1),
         ("B. Vitamin C", ("Vitamin A", "Vitamin C", "Vitamin D"), 1),
