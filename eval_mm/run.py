@@ -192,7 +192,7 @@ def run(
 
 def _needs_chat(model: str, names: Sequence[str], nothing_else: bool) -> str:
     """What is said of tasks that a base model cannot be asked; UserError where there are no others."""
-    said = f"{model} is a base model without a chat format, which {', '.join(names)} needs here"
+    said = f"{model} is a base model without a chat format, needed here by {', '.join(names)}"
     if nothing_else:
         raise UserError(f"{said}; --protocol qwen-vl does without where a task has it")
     return f"{said}: left out"
