@@ -363,15 +363,15 @@ def _is_out_of_memory(error: RuntimeError) -> bool:
 
 def _free_tokens(model: QwenVL) -> int:
     """Room for keys and values in a part of the memory that is free now."""
-    if model.device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(model.device)
-    else:
-        free = _free_memory()
-    return max(1, int(free * CACHE_SHARE) // bytes_per_token(model.config, model.dtype))
+    share = int(free_memory(model.device) * CACHE_SHARE)
+    return max(1, share // bytes_per_token(model.config, model.dtype))
 
 
-def _free_memory() -> int:
-    """Bytes that processes can still have; where the system does not say, two gigabytes."""
+def free_memory(device: torch.device) -> int:
+    """Bytes that can still be had; two gigabytes of a system that does not say."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

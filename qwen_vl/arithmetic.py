@@ -1,0 +1,55 @@
+"""How much work a model is by its sizes: multiply-adds count two, norms and activations nothing.
+
+"Useful" is the least that exact answers need: every picture encoded once, the rows of a picture and each text
+read once, logits only where a token or an option is chosen.
+"""
+
+from collections.abc import Sequence
+
+from qwen_vl.config import QwenVLConfig
+from qwen_vl.engine import Query
+
+
+def parameters(config: QwenVLConfig) -> int:
+    """Numbers in the weights."""
+    from qwen_vl.model import empty_model
+
+    return sum(tensor.numel() for tensor in empty_model(config).parameters())
+
+
+def image_flop(config: QwenVLConfig) -> int:
+    """The vision tower and the resampler, for one picture."""
+    visual = config.visual
+    patches, width, dim, rows = visual.grid**2, visual.width, visual.output_dim, visual.n_queries
+    layer = 2 * patches * (4 * width**2 + 2 * width * visual.mlp_width) + 4 * patches**2 * width
+    tower = 2 * patches * width * 3 * visual.patch_size**2 + visual.layers * layer
+    reading = 2 * patches * (width * dim * (width != dim) + 2 * dim**2) + 4 * rows * patches * dim
+    return tower + reading + 2 * rows * 3 * dim**2
+
+
+def token_flop(config: QwenVLConfig, seen: float = 0) -> float:
+    """The decoder's blocks for one token that sees so many."""
+    hidden, inner = config.hidden_size, config.projection_size
+    weights = 4 * hidden * inner + 3 * hidden * config.mlp_width
+    return config.num_hidden_layers * (2 * weights + 4 * seen * inner)
+
+
+def logits_flop(config: QwenVLConfig) -> int:
+    """One row of logits."""
+    return 2 * config.hidden_size * config.vocab_size
+
+
+def useful_flop(config: QwenVLConfig, queries: Sequence[Query]) -> float:
+    """The least that exact answers to queries of forced lengths need."""
+    span = config.visual.n_queries + 2
+    images = {key for query in queries for key in query.images}
+    total = len(images) * (image_flop(config) + span * token_flop(config, span / 2))
+    for query in queries:
+        before = span * len(query.images)
+        own = len(query.ids) - before
+        tails = sum(len(option) - 1 for option in query.options)
+        steps = 0 if query.options else query.max_new_tokens - 1
+        tokens = own + tails + steps
+        total += tokens * token_flop(config, before + tokens / 2)
+        total += (1 + tails + steps) * logits_flop(config)
+    return total
