@@ -5,10 +5,12 @@ Exit codes: 0 complete; 2 bad usage or bad input, said in one line; 3 finished w
 """
 
 import argparse
+import importlib
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from eval_mm import options as command_line
 from eval_mm.console import SAMPLE_ERRORS, Parser, align, count, guarded
@@ -16,6 +18,9 @@ from eval_mm.errors import UserError
 from eval_mm.schema import Result
 
 # The rest of the package is imported by the command that needs it: --help answers without.
+
+JUDGING = "touchstone.after_run"
+"""What scores open questions after a run."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -43,6 +48,7 @@ def _run(arguments: argparse.Namespace) -> int:
     seed = arguments.seed or 0
     if arguments.model == "demo":  # small matrices gain nothing from threads, and lose all on busy cores
         os.environ.setdefault("OMP_NUM_THREADS", "1")
+    judging, judge = _judging(arguments)
     report = run(
         arguments.model,
         arguments.task,
@@ -60,6 +66,11 @@ def _run(arguments: argparse.Namespace) -> int:
         arguments=arguments.argv,
     )
     results = [outcome.result for outcome in report.outcomes]
+    code = 0
+    if judging is not None:
+        names = [result.task for result in results]
+        done = judging.after(report.folder, judge, arguments.data, names, arguments.yes)
+        results, code = [done.results.get(result.task, result) for result in results], done.code
     _print_banner(report.model.demo, report.root.demo)
     print(results_table(results, [outcome.seconds for outcome in report.outcomes]))
     if arguments.breakdowns:
@@ -77,7 +88,19 @@ def _run(arguments: argparse.Namespace) -> int:
             print(f"error in a sample: {outcome.result.task} and {more:,} more", file=sys.stderr)
     _print_submissions(results, report.folder)
     print(f"answers, scores and results: {report.folder}")
-    return _finish(results)
+    return max(code, _finish(results))
+
+
+def _judging(arguments: argparse.Namespace) -> tuple[Any, Any]:
+    """What judges open questions, loaded by name since nothing here may import it, and how it is to judge."""
+    if arguments.judge is None:
+        unused = {"--base-url": arguments.base_url, "--judge-prompt": arguments.judge_prompt}
+        if given := [option for option, value in unused.items() if value is not None]:
+            raise UserError(f"{given[0]} is for --judge MODEL")
+        return None, None
+    judging: Any = importlib.import_module(JUDGING)
+    options = (arguments.judge, arguments.base_url, arguments.judge_prompt)
+    return judging, judging.options(*options, arguments.task, arguments.metric, arguments.references)
 
 
 def _score(arguments: argparse.Namespace) -> int:

@@ -28,6 +28,7 @@ examples:
   python -m eval_mm run --task nocaps_val --metrics bleu,rouge_l,meteor --data data
   python -m eval_mm run --task file:my.jsonl --metric anls
   python -m eval_mm run --task refcoco_testA --model echo:answers.jsonl --data data
+  python -m eval_mm run --task touchstone_en --model Qwen/Qwen-VL-Chat --judge gpt-4o --data data
 
 Answers are stored as they finish; the same command goes on where it stopped.
 """,
@@ -124,6 +125,11 @@ def _add_run(parser: Parser) -> None:
         choices=["auto", "float32", "bfloat16", "float16"],
         help="auto (default): bfloat16 or float16 on a GPU, float32 on a CPU",
     )
+    judge = parser.add_argument_group("open questions (touchstone_en, touchstone_zh)")
+    judge.add_argument("--judge", metavar="MODEL", help="who scores the answers: a model, or 'stub'")
+    judge.add_argument("--base-url", metavar="URL", help="the judge's server (default: OpenAI's)")
+    judge.add_argument("--judge-prompt", metavar="FILE", help="what it is told: JSON with system, template")
+    judge.add_argument("--yes", action="store_true", help="do not ask before spending")
 
 
 def _add_score(parser: Parser) -> None:

@@ -14,7 +14,7 @@ REFERENCE_NAMES = {REFERENCE_MODEL, "Qwen-VL (Qwen-7B)"}
 @cache
 def reference_figures() -> dict[tuple[str, str], float]:
     """(task, metric) -> the reference model's zero-shot figure for that very split."""
-    with _folder().joinpath("leaderboard.csv").open(encoding="utf-8", newline="") as file:
+    with published_folder().joinpath("leaderboard.csv").open(encoding="utf-8", newline="") as file:
         return {
             (row["task"], row["metric"]): float(row["score"])
             for row in csv.DictReader(file)
@@ -22,7 +22,7 @@ def reference_figures() -> dict[tuple[str, str], float]:
         }
 
 
-def _folder() -> Path:
+def published_folder() -> Path:
     """The checkout's folder, or the copy that an installed package carries."""
     package = Path(__file__).parents[1]
     checkout = package.parent / "results" / "published"

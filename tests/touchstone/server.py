@@ -1,0 +1,135 @@
+"""A judge's server that misbehaves, in a process of its own: `python tests/touchstone/server.py CONFIG`.
+
+It prints its port, and writes one line for each request to a log file: how it answered, and whom. Faults are
+drawn by a seed, so a run can be repeated.
+"""
+
+import asyncio
+import hashlib
+import json
+import os
+import random
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FAULTS = ("429", "500", "503", "reset", "slow", "empty", "unreadable", "garbage")
+
+
+class Answer(NamedTuple):
+    """What goes back: a status, headers and a body; None closes the connection without a word."""
+
+    status: int
+    body: bytes
+    headers: dict[str, str]
+
+
+def chat(text: str) -> Answer:
+    """A chat completion."""
+    value = {
+        "id": "x",
+        "object": "chat.completion",
+        "created": 0,
+        "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "usage": {"prompt_tokens": 700, "completion_tokens": 20, "total_tokens": 720},
+    }
+    return Answer(200, json.dumps(value).encode(), {})
+
+
+def fault(status: int, message: str, **headers: str) -> Answer:
+    """An error as OpenAI says it."""
+    body = json.dumps({"error": {"message": message, "type": "x", "code": None}}).encode()
+    return Answer(status, body, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+class Server:
+    """Answers by a config: `faults` (a share), `seed`, `delay` (seconds), `key`, `says`, `log`."""
+
+    def __init__(self, config: dict[str, Any]):
+        self.config = config
+        self.rng = random.Random(config.get("seed", 0))
+        self.log = open(config["log"], "a", encoding="utf-8") if config.get("log") else None  # noqa: SIM115
+        self.seen = 0
+
+    def note(self, kind: str, body: bytes) -> None:
+        """One line of the log, on disk at once."""
+        if self.log is not None:
+            self.log.write(f"{kind} {hashlib.sha256(body).hexdigest()[:12]}\n")
+            self.log.flush()
+
+    async def answer(self, key: str, body: bytes) -> Answer | None:
+        """What goes back for one request."""
+        self.seen += 1
+        wanted = self.config.get("key")
+        if wanted is not None and key != f"Bearer {wanted}":
+            self.note("401", body)
+            return fault(401, f"Incorrect API key provided: {key.removeprefix('Bearer ')}")
+        if self.config.get("status"):
+            self.note(str(self.config["status"]), body)
+            return fault(self.config["status"], "no")
+        if self.config.get("delay"):
+            await asyncio.sleep(self.config["delay"])
+        if self.rng.random() < self.config.get("faults", 0.0):
+            kind = self.rng.choice(FAULTS)
+            self.note(kind, body)
+            return await self.misbehave(kind)
+        self.note("ok", body)
+        said = self.config.get("says")
+        return chat(said if said is not None else "6.5 8\nThe second is closer to the description.")
+
+    async def misbehave(self, kind: str) -> Answer | None:
+        """One fault."""
+        match kind:
+            case "429":
+                return fault(429, "too many", retry_after_ms="20", retry_after="1")
+            case "500" | "503":
+                return fault(int(kind), "later")
+            case "slow":
+                await asyncio.sleep(self.config.get("slow", 30.0))
+                return chat("1 1\nToo late.")
+            case "empty":
+                return chat("")
+            case "unreadable":
+                return chat("Answer 1 deserves a 7 and answer 2 an 8.")
+            case "garbage":
+                return Answer(200, b"<html>busy</html>", {})
+        return None
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """One connection, kept open for further requests."""
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                lines = head.decode("latin-1").split("\r\n")
+                fields = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
+                keys = [
+                    line.partition(": ")[2] for line in lines if line.lower().startswith("authorization:")
+                ]
+                body = await reader.readexactly(int(fields.get("content-length", "0")))
+                found = await self.answer(keys[0] if keys else "", body)
+                if found is None:
+                    writer.transport.abort()
+                    return
+                given = {"content-type": "application/json", "content-length": str(len(found.body))}
+                told = "".join(f"{name}: {value}\r\n" for name, value in (given | found.headers).items())
+                writer.write(f"HTTP/1.1 {found.status} X\r\n{told}\r\n".encode() + found.body)
+                await writer.drain()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            pass
+        finally:
+            writer.close()
+
+
+async def main(config: dict[str, Any]) -> None:
+    """Serves until the process ends."""
+    server = Server(config)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, backlog=256)
+    print(listening.sockets[0].getsockname()[1], flush=True)
+    parent = os.getppid()
+    async with listening:
+        while os.getppid() == parent:  # a killed test leaves no server behind
+            await asyncio.sleep(0.5)
+
+
+if __name__ == "__main__":
+    asyncio.run(main(json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))

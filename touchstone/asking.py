@@ -1,0 +1,184 @@
+"""Asking the judge: so many calls at once, each judgement on disk the moment it is made.
+
+One place decides what is asked again. A call that fails is repeated after a wait that doubles, with jitter,
+and is never shorter than the server asks for; a reply that cannot be read is asked for once more and then
+recorded as missing; what fails in the end is not recorded and is asked again by the next try.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from touchstone.cost import ESTIMATE, Budget, prompt_tokens
+from touchstone.journal import Journal, Judgement
+from touchstone.judges import Again, Judge, Refused, Reply, Stop
+from touchstone.prompts import Ask
+from touchstone.replies import read
+from touchstone.settings import Settings
+
+READINGS = 2
+"""How often a judgement is asked for whose reply cannot be read."""
+
+
+class Work(NamedTuple):
+    """One judgement to make."""
+
+    id: str
+    order: int
+    key: str
+    ask: Ask
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How failed calls are repeated: waits of `first`, 2 x `first`, .. seconds, `longest` at most.
+
+    `most_asked` is the longest wait a server may ask for; a longer one ends the run, which is resumed later.
+    """
+
+    tries: int = 8
+    first: float = 1.0
+    longest: float = 60.0
+    most_asked: float = 600.0
+
+    def wait(self, failed: int, asked: float | None) -> float:
+        """Seconds before the next try after `failed` failures; jitter keeps calls from coming at once."""
+        if asked is not None:
+            return asked + random.uniform(0, self.first)
+        return random.uniform(0.5, 1.0) * min(self.longest, self.first * 2.0 ** (failed - 1))
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How many calls at once, and how many seconds one may take."""
+
+    concurrency: int = 16
+    seconds: float = 120.0
+    patience: Patience = field(default_factory=Patience)
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of the work: judgements made, missing ones among them, and what failed and why."""
+
+    made: int = 0
+    missing: int = 0
+    failed: list[str] = field(default_factory=list)
+    too_dear: int = 0
+
+
+async def judge_all(
+    work: Sequence[Work],
+    judge: Judge,
+    settings: Settings,
+    journal: Journal,
+    limits: Limits,
+    budget: Budget,
+    advance: Callable[[], object] = lambda: None,
+) -> Tally:
+    """Makes every judgement, at most `limits.concurrency` calls at a time.
+
+    Raises:
+        Stop: no call can succeed; what was judged before is journalled.
+    """
+    tally = Tally()
+    left = iter(work)
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(min(limits.concurrency, len(work))):
+                group.create_task(_worker(left, judge, settings, journal, limits, budget, tally, advance))
+    except* (Stop, OSError) as faults:
+        raise _first(faults) from None
+    finally:
+        await judge.close()
+    return tally
+
+
+def _first(group: BaseExceptionGroup[Exception]) -> Exception:
+    one = group.exceptions[0]
+    return _first(one) if isinstance(one, BaseExceptionGroup) else one
+
+
+async def _worker(
+    left: Iterator[Work],
+    judge: Judge,
+    settings: Settings,
+    journal: Journal,
+    limits: Limits,
+    budget: Budget,
+    tally: Tally,
+    advance: Callable[[], object],
+) -> None:
+    for one in left:
+        replies: list[Reply] = []
+        found = None
+        while found is None and len(replies) < READINGS:
+            held = None if tally.too_dear else budget.hold(one.ask)
+            if held is None:
+                tally.too_dear += 1
+                break
+            try:
+                replies.append(await _patiently(one.ask, judge, limits))
+            except (Again, Refused) as fault:
+                budget.settle(held, 0, 0)
+                if isinstance(fault, Refused) and not tally.made:
+                    raise Stop(f"the judge's server refuses the first question: {fault}") from None
+                tally.failed.append(f"'{one.id}' in order {one.order}: {fault}")
+                break
+            budget.settle(held, *_tokens(replies[-1:], one.ask, settings))
+            found = read(replies[-1].text)
+        if found is None and len(replies) < READINGS:
+            continue
+        scores = (None, None) if found is None else (found.first, found.second)
+        answer, reference = scores if one.order == 2 else scores[::-1]
+        journal.append(
+            Judgement(
+                one.id,
+                one.order,
+                one.key,
+                answer,
+                reference,
+                replies[-1].text,
+                len(replies),
+                *_tokens(replies, one.ask, settings),
+            )
+        )
+        tally.made += 1
+        tally.missing += found is None
+        advance()
+
+
+async def _patiently(ask: Ask, judge: Judge, limits: Limits) -> Reply:
+    """One reply, however many calls it takes; raises the last fault where patience ends."""
+    patience = limits.patience
+    for failed in range(1, patience.tries + 1):
+        try:
+            async with asyncio.timeout(limits.seconds):  # a server that drips would outlive the client's own
+                return await judge.ask(ask)
+        except TimeoutError:
+            fault = Again(f"no reply within {limits.seconds:g} seconds")
+        except Again as error:
+            fault = error
+        if fault.after is not None and fault.after > patience.most_asked:
+            raise Stop(
+                f"the judge's server asks to wait {fault.after:,.0f} seconds; run again then ({fault})"
+            )
+        if failed < patience.tries:
+            await asyncio.sleep(patience.wait(failed, fault.after))
+    raise Again(f"{patience.tries} tries failed, the last: {fault}")
+
+
+def _tokens(replies: Sequence[Reply], ask: Ask, settings: Settings) -> tuple[int, int]:
+    """Prompt and reply tokens of replies; estimated where the server did not count."""
+    if settings.is_stub:
+        return 0, 0
+    sent = [
+        prompt_tokens(ask, settings, ESTIMATE) if reply.prompt_tokens is None else reply.prompt_tokens
+        for reply in replies
+    ]
+    back = [
+        ESTIMATE.count(reply.text) if reply.reply_tokens is None else reply.reply_tokens for reply in replies
+    ]
+    return sum(sent), sum(back)

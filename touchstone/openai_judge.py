@@ -1,0 +1,112 @@
+"""A judge behind OpenAI's chat completions, or any server that speaks them.
+
+The client's own retries are off: what is asked again, and when, is decided in asking.py alone. Its reply is
+read as JSON here, since a server that is not OpenAI's may send anything.
+"""
+
+import email.utils
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from openai import (
+    APIConnectionError,
+    APIStatusError,
+    AsyncOpenAI,
+    Timeout,
+    omit,
+)
+
+from touchstone.judges import Again, Refused, Reply, Stop
+from touchstone.prompts import Ask
+from touchstone.settings import Settings
+
+HIDDEN = "[key]"
+"""What stands for the key wherever a server repeats it."""
+
+OVERLOADED = frozenset({408, 409, 425, 429})
+
+
+class OpenAIJudge:
+    """Asks one server with one key, which is kept in memory and put in no text."""
+
+    def __init__(self, settings: Settings, base_url: str | None, key: str, key_name: str, seconds: float):
+        self._settings, self._key, self._key_name = settings, key, key_name
+        self._client = AsyncOpenAI(
+            api_key=key,
+            base_url=base_url,
+            max_retries=0,
+            timeout=Timeout(seconds, connect=min(seconds, 10.0)),
+        )
+
+    async def ask(self, ask: Ask) -> Reply:
+        """The reply of the server; raises Stop, Again or Refused, the key in none of them."""
+        settings = self._settings
+        try:
+            raw = await self._client.chat.completions.with_raw_response.create(
+                model=settings.model,
+                messages=[message._asdict() for message in settings.prompt.messages(ask)],  # type: ignore[misc]
+                temperature=omit if settings.temperature is None else settings.temperature,
+                max_completion_tokens=settings.max_reply_tokens,
+                stop=list(settings.prompt.stop) or omit,
+            )
+            return self._reply(raw.http_response.content)
+        except APIConnectionError as error:
+            cause = error.__cause__ or error
+            raise Again(self._hidden(f"no connection: {cause or type(cause).__name__}")) from None
+        except APIStatusError as error:
+            raise self._fault(error) from None
+
+    async def close(self) -> None:
+        """Ends the connections."""
+        await self._client.close()
+
+    def _reply(self, content: bytes) -> Reply:
+        try:
+            value = json.loads(content)
+            message = value["choices"][0]["message"]
+            text = message.get("content") or message.get("refusal") or ""
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            raise Again("the server's reply is no chat completion") from None
+        if not isinstance(text, str):
+            raise Again("the server's reply is no chat completion")
+        usage = value.get("usage") or {}
+        return Reply(self._hidden(text), _number(usage, "prompt_tokens"), _number(usage, "completion_tokens"))
+
+    def _fault(self, error: APIStatusError) -> Exception:
+        status = error.status_code
+        said = self._hidden(f"{status} {error.message}")
+        if status in (401, 403):
+            return Stop(f"the judge's server refuses the key in {self._key_name}: {said}")
+        if error.code == "insufficient_quota":
+            return Stop(f"the account of the key in {self._key_name} is used up: {said}")
+        if status == 404:
+            return Stop(f"the judge's server knows no '{self._settings.model}', or no such address: {said}")
+        if status in OVERLOADED or status >= 500:
+            return Again(said, retry_after(error.response.headers))
+        return Refused(said)
+
+    def _hidden(self, text: str) -> str:
+        return text.replace(self._key, HIDDEN)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds a server asks to wait: `retry-after-ms`, `retry-after` in seconds or as a date."""
+    for name, unit in (("retry-after-ms", 1000.0), ("retry-after", 1.0)):
+        try:
+            seconds = float(headers.get(name, "")) / unit
+        except ValueError:
+            continue
+        if 0 <= seconds < float("inf"):
+            return seconds
+    try:
+        date = email.utils.parsedate_to_datetime(headers.get("retry-after", ""))
+    except (ValueError, TypeError):
+        return None
+    return max(0.0, date.timestamp() - time.time())
+
+
+def _number(usage: Any, name: str) -> int | None:
+    value = usage.get(name) if isinstance(usage, dict) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
