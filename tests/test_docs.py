@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from data_scripts import downloads, pictures
-from data_scripts.__main__ import _parser
 from data_scripts.__main__ import main as data_scripts
 from data_scripts.benchmarks import all_benchmarks
+from data_scripts.options import build_parser as build_data_parser
 from eval_mm import tasks
 from eval_mm.cli import build_parser, main
 from eval_mm.console import Parser
@@ -36,7 +36,7 @@ WRITTEN = "written by prepare"
 @cache
 def data_scripts_parser() -> Parser:
     """The parser of `python -m data_scripts`, which has a page per benchmark and is slow to build."""
-    return _parser()
+    return build_data_parser()
 
 
 def blocks(page: str, language: str) -> list[str]:

@@ -9,9 +9,8 @@ import pytest
 from data_scripts import downloads
 from data_scripts.__main__ import main
 from data_scripts.benchmarks import all_benchmarks
+from data_scripts.options import VERBS, build_parser
 from tests.data_scripts.support import run
-
-VERBS = ("list", "fetch", "prepare", "frames", "check", "demo", "demo-training")
 
 
 def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -33,6 +32,44 @@ def test_help_loads_nothing_heavy() -> None:
     )
     for arguments in (["--help"], ["fetch", "--help"], ["list", "--data", "nosuch"]):
         subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+def test_the_overview_imports_no_benchmark() -> None:
+    """Guards `--help`, and verbs that ask for no benchmark, against importing every one of them first."""
+    code = (
+        "import sys; from data_scripts.__main__ import main\n"
+        "try: main(sys.argv[1:])\n"
+        "except SystemExit: pass\n"
+        "slow = {'data_scripts.benchmarks', 'data_scripts.downloads', 'tqdm'} & set(sys.modules)\n"
+        "assert not slow, slow"
+    )
+    for arguments in (
+        ["--help"],
+        ["demo", "--help"],
+        ["demo-training"],
+        ["frames", "--help"],
+        ["nosuch"],
+        [],
+    ):
+        subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True)
+
+
+CALLS = {
+    "list": ["gqa", "--data", "x"],
+    "fetch": ["coco", "--only", "pictures", "--yes"],
+    "prepare": ["all", "--allow-partial"],
+    "frames": ["seedbench", "--clips", "a", "--clips", "b"],
+    "check": ["refcoco"],
+    "demo": ["--out", "x"],
+    "demo-training": ["--out", "x", "--scenes", "3"],
+}
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_one_verb_alone_reads_what_all_read(verb: str) -> None:
+    """Guards the parser that has the options of one verb only: the same command, the same values."""
+    words = [verb, *CALLS[verb]]
+    assert build_parser(verb).parse_args(words) == build_parser().parse_args(words)
 
 
 def test_drawing_needs_no_torch() -> None:
@@ -136,7 +173,7 @@ def test_ctrl_c_ends_all(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("data_scripts.__main__.prepare", interrupted)
+    monkeypatch.setattr("data_scripts.commands.prepare", interrupted)
     ran = run(capsys, "prepare", "all", "--raw", tmp_path)
     assert ran.code == 130
     assert ran.out.count("==") == 1

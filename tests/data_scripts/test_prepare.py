@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from data_scripts import __main__ as main
+from data_scripts import commands
 from data_scripts.benchmarks import all_benchmarks
 from eval_mm import files
 from eval_mm.data import DataRoot, load
@@ -39,7 +39,7 @@ def out(tmp_path: Path) -> Path:
 
 def write_full(raw: Path) -> None:
     """All eight splits with their published counts, in the converted form."""
-    for split in vars(main)["all_benchmarks"]()["refcoco"].splits:
+    for split in vars(commands)["all_benchmarks"]()["refcoco"].splits:
         write_raw(raw, f"{split.name}.jsonl", lines([converted_row(0)]) * (split.num_samples or 0))
 
 
@@ -48,7 +48,7 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """RefCOCO with splits of four rows, where only whole or not whole matters."""
     refcoco = all_benchmarks()["refcoco"]
     small = replace(refcoco, splits=[replace(split, num_samples=4) for split in refcoco.splits])
-    monkeypatch.setattr(main, "all_benchmarks", lambda: {"refcoco": small})
+    monkeypatch.setattr(commands, "all_benchmarks", lambda: {"refcoco": small})
 
 
 def test_the_real_splits_are_whole_and_unchanged(real_refcoco: Path, out: Path, capsys: Capture) -> None:

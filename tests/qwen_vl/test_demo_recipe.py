@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from data_scripts.__main__ import _parser as data_parser
+from data_scripts.options import build_parser as data_parser
 from qwen_vl.__main__ import _parser as model_parser
 
 SCRIPT = Path(__file__).parents[2] / "qwen_vl" / "demo" / "train.sh"
