@@ -137,10 +137,12 @@ class Row:
         return value
 
     def positive_int(self, field: str) -> int:
-        """A whole number above zero."""
+        """A whole number from 1 to 10**9."""
         value = self._value(field)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise self.error(field, f"expected a whole number above 0, got {_show(value)}")
+        if value > 10**9:
+            raise self.error(field, f"expected a whole number of at most {10**9}, got {_show(value)}")
         return value
 
     def box(self, field: str) -> tuple[float, float, float, float]:

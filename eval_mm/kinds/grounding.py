@@ -4,6 +4,7 @@ Row: {"id", "image", "expression", "box": [x1, y1, x2, y2] in pixels, "width", "
 it is not public. Scorer: Qwen-VL's eval_mm/evaluate_grounding.py; deviations in eval_mm/metrics/box.py.
 """
 
+import math
 from dataclasses import replace
 
 from eval_mm.data import Row
@@ -47,12 +48,16 @@ def prompt_instruct(sample: Sample) -> Prompt:
 def box_in_pixels(
     read: box.BoxReader, sample: Sample, prediction: Prediction, context: Context
 ) -> tuple[box.Box, str] | None:
-    """The first box of an answer in pixels of the picture, with the form it was written in."""
+    """The first box of an answer in pixels of the picture, with the form it was written in.
+
+    A box that is not finite in pixels is no box, whatever its numbers are.
+    """
     found = read(prediction.text)
     if found is None:
         return None
     width, height = sample.metadata["width"], sample.metadata["height"]
-    return box.to_pixels(found.box, context.model.box_scale, width, height), found.form
+    pixels = box.to_pixels(found.box, context.model.box_scale, width, height)
+    return (pixels, found.form) if all(map(math.isfinite, pixels)) else None
 
 
 def iou_scorer(read: box.BoxReader, grit: bool = False) -> Scorer:

@@ -12,8 +12,17 @@ from eval_mm.schema import Context, Prediction, Sample, Submission
 
 
 def answers_by(id_key: str) -> Submission:
-    """`[{<id_key>: id, "answer": text}]`; ids of digits are numbers, as the server has them."""
-    return _answers(id_key, lambda sample: int(sample.id) if sample.id.isdecimal() else sample.id)
+    """`[{<id_key>: id, "answer": text}]`; ids that are whole numbers are numbers, as the server has them.
+
+    "007" and digits of other scripts stay text, which a number would not give back, and so do more than 18
+    digits, which JSON readers round.
+    """
+    return _answers(id_key, lambda sample: _number_or_text(sample.id))
+
+
+def _number_or_text(name: str) -> int | str:
+    is_number = len(name) <= 18 and name.isdecimal() and str(int(name)) == name
+    return int(name) if is_number else name
 
 
 def answers_by_picture(key: str) -> Submission:

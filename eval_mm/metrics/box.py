@@ -2,8 +2,8 @@
 
 Follows the grounding script of Qwen-VL (https://github.com/QwenLM/Qwen-VL, eval_mm/evaluate_grounding.py),
 whose overlap is torchvision's box_iou. Deviations: overlap is computed in float64 (published: float32), so a
-verdict could differ only within 1e-6 of the threshold; a box of non-finite numbers counts as unreadable
-(published: a wrong box), which changes no score.
+verdict could differ only within 1e-6 of the threshold; a box of non-finite numbers, as written or in pixels,
+counts as unreadable (published: a wrong box), which changes no score.
 """
 
 import math
@@ -30,13 +30,12 @@ class ReadBox(NamedTuple):
     form: str
 
 
-_PUBLISHED = re.compile(r"\((.*?)\),\((.*?)\)")
 _NUMBER = r"\s*([-+]?\d+(?:\.\d+)?)\s*"
 _FORMS = {
-    "(x1,y1),(x2,y2)": rf"\({_NUMBER},{_NUMBER}\)\s*,?\s*\({_NUMBER},{_NUMBER}\)",
+    "(x1,y1),(x2,y2)": rf"\({_NUMBER},{_NUMBER}\)\s*(?:,\s*)?\({_NUMBER},{_NUMBER}\)",
     "[x1,y1,x2,y2]": rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]",
     "(x1,y1,x2,y2)": rf"\({_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\)",
-    "[x1,y1],[x2,y2]": rf"\[{_NUMBER},{_NUMBER}\]\s*,?\s*\[{_NUMBER},{_NUMBER}\]",
+    "[x1,y1],[x2,y2]": rf"\[{_NUMBER},{_NUMBER}\]\s*(?:,\s*)?\[{_NUMBER},{_NUMBER}\]",
 }
 _ANY_FORM = [(form, re.compile(pattern)) for form, pattern in _FORMS.items()]
 
@@ -49,11 +48,9 @@ def read_published(text: str) -> ReadBox | None:
     The script takes the first match of its pattern only: "a (b), (1,2),(3,4)" holds a box for a human reader,
     not for the published number. A space between the two pairs makes them unreadable too.
     """
-    match = _PUBLISHED.search(text)
-    if match is None:
-        return None
     numbers = []
-    for pair in match.groups():
+    pairs = _published_pairs(text)
+    for pair in pairs:
         parts = pair.split(",")
         if len(parts) != 2:
             return None
@@ -61,7 +58,22 @@ def read_published(text: str) -> ReadBox | None:
             numbers += [float(part) for part in parts]
         except ValueError:
             return None
-    return ReadBox(Box(*numbers), "(x1,y1),(x2,y2)") if all(map(math.isfinite, numbers)) else None
+    return ReadBox(Box(*numbers), "(x1,y1),(x2,y2)") if pairs and all(map(math.isfinite, numbers)) else None
+
+
+def _published_pairs(text: str) -> tuple[str, ...]:
+    r"""The groups of the script's pattern `\((.*?)\),\((.*?)\)`, or none, in linear time.
+
+    The first line with "(", then "),(", then ")" holds the match; the pattern itself takes 18 s on 20,000
+    brackets.
+    """
+    for line in text.split("\n"):
+        _, _, inside = line.partition("(")
+        first, _, rest = inside.partition("),(")
+        second, closed, _ = rest.partition(")")
+        if closed:
+            return first, second
+    return ()
 
 
 def read_any(text: str) -> ReadBox | None:

@@ -1,14 +1,20 @@
 """Boxes: golden values of the published scorer, and what no text may do."""
 
 import json
+import math
+import re
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eval_mm.metrics.box import Box, ReadBox, iou, read_any, read_published, to_pixels
-from eval_mm.schema import BoxScale
+from eval_mm.data import Row
+from eval_mm.errors import DataError
+from eval_mm.kinds.grounding import box_in_pixels
+from eval_mm.metrics.box import Box, BoxReader, ReadBox, iou, read_any, read_published, to_pixels
+from eval_mm.schema import BoxScale, Context, ModelInfo, Prediction, Sample
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "boxes.json").read_text(encoding="utf-8"))
 
@@ -24,6 +30,61 @@ def test_equals_the_published_scorer() -> None:
             overlap = iou(to_pixels(found.box, "999", row["width"], row["height"]), Box(*row["target"]))
         assert overlap == pytest.approx(row["iou"], abs=1e-6), row
         assert (overlap >= 0.5) == row["correct"], row
+
+
+PUBLISHED = re.compile(r"\((.*?)\),\((.*?)\)")
+
+
+def groups_of_the_script(text: str) -> tuple[float, ...] | None:
+    """What the script's own pattern, conversion and count of numbers make of a text."""
+    match = PUBLISHED.search(text)
+    try:
+        pairs = [[float(part) for part in pair.split(",")] for pair in match.groups()] if match else []
+    except ValueError:
+        return None
+    numbers = tuple(number for pair in pairs for number in pair)
+    as_wanted = [len(pair) for pair in pairs] == [2, 2] and all(map(math.isfinite, numbers))
+    return numbers if as_wanted else None
+
+
+NEAR_BOXES = st.lists(
+    st.sampled_from(["(", ")", ",", "),(", "1", "2.5", "\n", "\r", " ", "x", "inf", "(1,2)", "(1,2),(3,4)"])
+)
+
+
+@given(NEAR_BOXES.map("".join))
+def test_reads_what_the_pattern_of_the_script_reads(text: str) -> None:
+    """The pattern takes 18 s on 20,000 brackets, so it is not run; what is read must be the same."""
+    found = read_published(text)
+    assert (None if found is None else tuple(found.box)) == groups_of_the_script(text)
+
+
+@pytest.mark.parametrize("piece", ["(1", "(1,2)", "),(", "(1,2),(", "(1,2)" + " " * 5, "[1,2]\n", "(1, "])
+def test_long_answers_are_read_in_no_time(piece: str) -> None:
+    """A model that repeats itself kept scoring busy for minutes: 18 s for 20,000 brackets."""
+    for text in (piece * 100_000, piece + " " * 100_000, "(1,2)" + " " * 100_000 + piece):
+        assert read_published(text) is None
+        read_any(text)
+
+
+@pytest.mark.parametrize("scale", get_args(BoxScale))
+@pytest.mark.parametrize("reader", [read_published, read_any])
+def test_a_box_that_is_not_finite_in_pixels_is_no_box(scale: BoxScale, reader: BoxReader) -> None:
+    """1e308 / 999 x 5,000 is infinite: the submission file died of it after every answer was paid for."""
+    sample = Sample("1", (), "", target=Box(0, 0, 9, 9), metadata={"width": 5000, "height": 5000})
+    context = Context(ModelInfo("m", box_scale=scale))
+    found = box_in_pixels(reader, sample, Prediction("1", f"({'9' * 308},1),({'9' * 308},3)"), context)
+    assert (found is not None) == (scale == "pixels")
+    assert box_in_pixels(reader, sample, Prediction("1", f"({'9' * 400},1),(9,3)"), context) is None
+    assert box_in_pixels(reader, sample, Prediction("1", "(1,1),(9,3)"), context) is not None
+
+
+def test_sizes_of_pictures_have_a_bound() -> None:
+    """A width of 401 digits ended in "int too large to convert to float", without a line to look at."""
+    row = Row({"width": 10**400, "height": 10**9}, Path("rows.jsonl"), 3)
+    assert row.positive_int("height") == 10**9
+    with pytest.raises(DataError, match=r"rows\.jsonl:3: field 'width': .* at most 1000000000, got 1000"):
+        row.positive_int("width")
 
 
 FORMS = [
