@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from data_scripts import source
 from data_scripts.benchmark import Canonical, Form, Shape, Table
 from eval_mm.data import Row
+from eval_mm.tasks.grit import SUBSETS
 
 
 def expressions(title: str, pictures: str, *, image: str, expression: str) -> Form:
@@ -37,17 +38,22 @@ def grit(folder: str) -> Form:
     """GRIT's refexp.json: a query per picture; the boxes are kept by its server.
 
     Pictures of COCO are those that other benchmarks use, under coco/; the others are below `folder`. The rows
-    have no width and height: they are read from the pictures.
+    have no width and height: they are read from the pictures. Which subset they are of stands nowhere but in
+    the name of the folder that the file is in, samples/ablation or samples/test.
     """
 
     def convert(tables: Sequence[Table]) -> Iterator[Canonical]:
+        (table,) = tables
+        parent = table.path.absolute().parent.name
+        subset = {"subset": parent} if parent in SUBSETS else {}
         seen: dict[str, Row] = {}
-        for row in tables[0].rows:
+        for row in table.rows:
             path = row.image("image_id").path
             yield {
                 "id": source.claim(seen, row, "example_id", source.identifier(row, "example_id")),
                 "image": path if path.startswith("coco/") else f"{folder}/{path}",
                 "expression": row.text("task_query"),
+                **subset,
             }
 
     return Form("GRIT samples", (Shape(("example_id", "image_id", "task_query")),), convert)

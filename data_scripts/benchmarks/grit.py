@@ -25,7 +25,8 @@ GRIT, task refexp, answers not public -> <out>/grit/. How many expressions it ha
 
 --raw is a folder with, plain or packed, one of
   refexp.json    https://github.com/allenai/grit_official (download.sh), folder samples/test; for the ablation
-      split name the folder samples/ablation. samples/test and GRIT/samples/test inside it are searched too.
+      subset name the folder samples/ablation: rows from a folder of that name become a submission to its
+      server. samples/test and GRIT/samples/test inside it are searched too.
   samples.json   the examples of that repository, data/examples; with boxes, --allow-partial
 
 The pictures must be there, for their width and height stand nowhere else: COCO train2014 in

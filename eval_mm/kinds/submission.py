@@ -31,25 +31,30 @@ def answers_by_picture(key: str) -> Submission:
 
 
 def grit(task: str) -> Submission:
-    """A zip of `test/<task>.json`, boxes in whole pixels, and `test/params.json`.
+    """A zip of `<subset>/<task>.json`, boxes in whole pixels, and `<subset>/params.json`.
 
-    Format: https://github.com/allenai/grit_official/blob/main/submission_format.md. The confidence is 1
-    where a box was read and 0, with an empty box, where none was. params.json holds the model's number of
-    parameters in millions and is left out where that is not known.
+    Format: https://github.com/allenai/grit_official/blob/main/submission_format.md. The subset is `ablation`
+    or `test`, as the rows say; `test` where they say none. The confidence is 1 where a box was read and 0,
+    with an empty box, where none was. params.json holds the model's number of parameters in millions and is
+    left out where that is not known.
     """
 
     def write(
         samples: Sequence[Sample], predictions: Sequence[Prediction], context: Context
     ) -> tuple[bytes, ...]:
-        rows = []
+        rows: dict[str, list[dict[str, object]]] = {}
         for sample, prediction in zip(samples, predictions, strict=True):
             found = box_in_pixels(box.read_any, sample, prediction, context)
             corners = [round(side) for side in found[0]] if found else [0, 0, 0, 0]
-            rows.append({"example_id": sample.id, "confidence": 1.0 if found else 0.0, "bboxes": [corners]})
-        files: dict[str, object] = {f"{task}.json": rows}
-        if context.model.parameters is not None:
-            files["params.json"] = {"params_in_millions": round(context.model.parameters / 1e6)}
-        return (_zip({f"test/{name}": json.dumps(value) for name, value in files.items()}),)
+            rows.setdefault(sample.metadata.get("subset", "test"), []).append(
+                {"example_id": sample.id, "confidence": 1.0 if found else 0.0, "bboxes": [corners]}
+            )
+        files: dict[str, object] = {}
+        for subset, answers in rows.items():
+            files[f"{subset}/{task}.json"] = answers
+            if context.model.parameters is not None:
+                files[f"{subset}/params.json"] = {"params_in_millions": round(context.model.parameters / 1e6)}
+        return (_zip({name: json.dumps(value) for name, value in files.items()}),)
 
     return Submission(("submission.zip",), write)
 

@@ -1,11 +1,17 @@
 """GRIT's referring expressions: boxes are its server's, sizes are read from the pictures."""
 
+import io
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from eval_mm.data import DataRoot, load
+from eval_mm.errors import DataError
+from eval_mm.schema import Context, ModelInfo, Prediction
+from eval_mm.tasks.grit import TASKS
 from tests.data_scripts.benchmarks.support import Capture, error_of, prepare, rows, write
 from tests.data_scripts.support import Fields
 
@@ -38,16 +44,49 @@ def test_sizes_come_from_the_pictures(tmp_path: Path, capsys: Capture) -> None:
     ran = prepare(capsys, "grit", tmp_path, "--images", tmp_path / "GRIT", partial=False)
     assert ran.code == 0, ran.err
     assert rows(tmp_path, "grit/grit_refexp.jsonl") == [
-        {"id": "refexp_0", "image": COCO, "expression": "thing 0", "width": 64, "height": 48},
         {
-            "id": "refexp_1",
-            "image": f"grit/images/{OTHER}",
-            "expression": "thing 1",
+            "id": f"refexp_{number}",
+            "image": image,
+            "expression": f"thing {number}",
+            "subset": "test",
             "width": 64,
             "height": 48,
-        },
+        }
+        for number, image in enumerate((COCO, f"grit/images/{OTHER}"))
     ]
     assert "grit_refexp 2 - 2 2" in " ".join(ran.out.split())
+
+
+@pytest.mark.parametrize(("folder", "subset"), [("ablation", "ablation"), ("test", "test"), ("mine", None)])
+def test_a_submission_is_to_the_right_server(
+    folder: str, subset: str | None, tmp_path: Path, capsys: Capture
+) -> None:
+    """Guards the ablation subset, whose answers went to the server of the test subset."""
+    write(tmp_path / f"GRIT/samples/{folder}", {"refexp.json": [asked(0, COCO)]})
+    (tmp_path / "raw").symlink_to(tmp_path / "GRIT/samples")
+    picture(tmp_path / "out" / COCO)
+    named = tmp_path / "raw" / folder / "refexp.json"
+    assert prepare(capsys, "grit", tmp_path, "--source", f"grit_refexp={named}", partial=False).code == 0
+    (row,) = rows(tmp_path, "grit/grit_refexp.jsonl")
+    assert row.get("subset") == subset
+    (task,) = TASKS
+    data = load(task, DataRoot(tmp_path / "out", demo=False))
+    assert task.submission is not None
+    answer = Prediction("refexp_0", "(0,0),(500,500)")
+    (content,) = task.submission.write(data.samples, [answer], Context(ModelInfo("m", parameters=10**9)))
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        where = subset or "test"
+        assert archive.namelist() == [f"{where}/refexp.json", f"{where}/params.json"]
+
+
+def test_another_subset_is_an_error(tmp_path: Path) -> None:
+    """Guards the names in the zip, which come from the rows."""
+    row = {"id": "1", "image": COCO, "expression": "x", "width": 4, "height": 4, "subset": "../val"}
+    write(tmp_path, {"grit/grit_refexp.jsonl": [row]})
+    with pytest.raises(
+        DataError, match=r"jsonl:1: field 'subset': expected ablation or test, got '\.\./val'"
+    ):
+        load(TASKS[0], DataRoot(tmp_path, demo=False))
 
 
 def test_a_missing_picture_needs_a_word(tmp_path: Path, capsys: Capture) -> None:
