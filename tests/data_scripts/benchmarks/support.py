@@ -14,6 +14,9 @@ Capture = pytest.CaptureFixture[str]
 TEN = ["net", "net", "net", "netting", "net", "net", "mesh", "net", "pitcher", "orange"]
 """Ten people's answers."""
 
+SUFFIX = "\nAnswer the question using a single word or phrase."
+"""What redistributions append to a question."""
+
 
 def records(answers: list[str]) -> list[Fields]:
     """Answers as VQA's annotations have them."""
@@ -21,6 +24,23 @@ def records(answers: list[str]) -> list[Fields]:
         {"answer": answer, "answer_confidence": "yes", "answer_id": number}
         for number, answer in enumerate(answers, 1)
     ]
+
+
+def vqa_pair(*ids: object, picture: object = 42, **head: object) -> tuple[Fields, Fields]:
+    """Questions and annotations about one picture."""
+    questions = [{"image_id": picture, "question": f"What is {id}?", "question_id": id} for id in ids]
+    notes = [
+        {
+            "question_id": id,
+            "image_id": picture,
+            "question_type": "what is",
+            "answer_type": "other",
+            "answers": records(TEN),
+            "multiple_choice_answer": "net",
+        }
+        for id in ids
+    ]
+    return {"info": {}, **head, "questions": questions}, {**head, "annotations": notes}
 
 
 def write(raw: Path, files: dict[str, Any]) -> None:
