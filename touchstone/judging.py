@@ -97,7 +97,7 @@ def judge(
     found = read_run(folder, task, where)
     planned = [(answered, *_work(answered, settings)) for answered in found]
     told = plan([one.ask for _, work, _ in planned for one in work], sum(n for *_, n in planned), settings)
-    if chosen.dry_run or not agree(_told(told, settings, chosen)):
+    if not agree(_told(told, settings, chosen)) or chosen.dry_run:
         return []
     return [_judge(answered, settings, make, chosen, progress) for answered in found]
 
