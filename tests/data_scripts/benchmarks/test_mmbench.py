@@ -87,6 +87,18 @@ def test_a_table(tmp_path: Path, capsys: Capture) -> None:
     assert "mmbench_dev 3 4,377 3 3" in " ".join(ran.out.split())
 
 
+def test_rows_named_by_hand_may_lack_a_hint(tmp_path: Path, capsys: Capture) -> None:
+    """Guards a table that was turned into JSONL: its empty cells are null, which is no text and is said."""
+    rows_of_json = [row(1), {name: cell for name, cell in row(2).items() if name != "hint"}]
+    write(tmp_path / "raw", {"dev.jsonl": rows_of_json})
+    source = ("--source", f"mmbench_dev={tmp_path / 'raw/dev.jsonl'}")
+    assert prepare(capsys, "mmbench", tmp_path, *source).code == 0
+    assert [found["id"] for found in rows(tmp_path, DEV)] == ["1", "2"]
+    write(tmp_path / "raw", {"dev.jsonl": [row(1), row(2) | {"hint": None}]})
+    error = error_of(prepare(capsys, "mmbench", tmp_path, *source))
+    assert "dev.jsonl:2: field 'hint': expected a string, got null" in error
+
+
 def test_rotations_share_a_picture(tmp_path: Path, capsys: Capture) -> None:
     """Guards disk and caches: one file where bytes repeat or an index stands for them; bytes as they were."""
     rotated = [row(2_000_003, image="1000003"), row(3), row(1_000_003, image="3"), row(1_000_004), row(4)]
