@@ -166,7 +166,8 @@ class Protocol:
 
     `prompt(sample)` builds the prompt and `choices(sample)` the continuations to rank, if any; `score`
     judges the answers. `example(sample)` is the answer of a few-shot example as it follows the prompt, None
-    where the benchmark has no few-shot form. `steps(sample)` is what `explain` shows, and what `score` uses.
+    where the benchmark has no few-shot form. `steps(sample)` are the steps on texts that `score` takes and
+    `explain` shows; what the comparison itself lets pass (numbers within 5 %) the score's explanation says.
     """
 
     name: str

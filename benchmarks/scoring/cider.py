@@ -42,8 +42,8 @@ WORDS = 7_400
 Found = TypeVar("Found")
 
 
-class Row(NamedTuple):
-    """Seconds of the published code and of ours for the same work, and how many times faster ours must be."""
+class Comparison(NamedTuple):
+    """Seconds of plain code and of ours for the same work, and how many times faster ours has to be."""
 
     what: str
     plain: float
@@ -89,7 +89,7 @@ def timed(work: Callable[[], Found]) -> tuple[float, Found]:
     return time.process_time() - started, found
 
 
-def measure() -> list[Row]:
+def measure() -> list[Comparison]:
     """Ours as it is first run, and with the references counted before; stops where a score disagrees."""
     split = made_up()
     published = import_module("pycocoevalcap.cider.cider").Cider
@@ -111,6 +111,6 @@ def measure() -> list[Row]:
     least = {name: min(spent) for name, spent in seconds.items()}
     what = f"CIDEr-D, {IMAGES:,} x {REFERENCES} captions"
     return [
-        Row(what, least["published"], least["first"], LIMIT),
-        Row(f"{what}, references cached", least["published"], least["later"], LIMIT),
+        Comparison(what, least["published"], least["first"], LIMIT),
+        Comparison(f"{what}, references cached", least["published"], least["later"], LIMIT),
     ]

@@ -17,9 +17,10 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import cider
+from cider import Comparison
 from made_up import SEED, Question, document_questions, visual_questions
 
 from eval_mm.console import align
@@ -27,15 +28,6 @@ from eval_mm.metrics import anls, vqa
 from tests.eval_mm import plain_metrics
 
 TURNS = 10
-
-
-class Comparison(NamedTuple):
-    """Seconds of the plain code and of ours for the same work, and how many times faster ours has to be."""
-
-    what: str
-    plain: float
-    ours: float
-    limit: float
 
 
 Scorer = Callable[[str, Sequence[str]], float]
@@ -78,15 +70,10 @@ def measure_anls() -> list[Comparison]:
     return [side_by_side(what, questions, plain_metrics.anls, anls.anls, limit=10)]
 
 
-def measure_cider() -> list[Comparison]:
-    """CIDEr-D beside pycocoevalcap on as many captions as the validation split of NoCaps has."""
-    return [Comparison(*row) for row in cider.measure()]
-
-
 MEASURES: dict[str, Callable[[], list[Comparison]]] = {
     "vqa": measure_vqa,
     "anls": measure_anls,
-    "cider": measure_cider,
+    "cider": cider.measure,
 }
 
 HEAD = """# Scoring

@@ -61,7 +61,7 @@ def _anls(name: str, strict: bool) -> Rule:
 
 def _relaxed(variant: relaxed.Variant) -> Rule:
     return Rule(
-        f"relaxed accuracy ({variant})",
+        f"relaxed accuracy ({variant}), numbers within 5 % or texts equal but for case:",
         lambda text, answers: relaxed.relaxed_accuracy(text, answers, variant),
         lambda answers: Normalisation(relaxed.STEPS),
     )
@@ -78,7 +78,7 @@ EXACT = Rule(
 GQA_QWEN_VL = Rule(
     "GQA exact match (qwen-vl)",
     lambda text, answers: gqa.gqa_accuracy(text, answers, "qwen-vl"),
-    lambda answers: Normalisation(gqa.CLEAN_UP),
+    lambda answers: Normalisation(gqa.CLEAN_UP, exact.STEPS),
 )
 GQA_OFFICIAL = Rule(
     "GQA exact match (official)",

@@ -4,18 +4,22 @@ Followed: pycocoevalcap 1.2 (https://github.com/salaniz/pycocoevalcap), the scor
 evaluation (https://arxiv.org/abs/1504.00325). Tokens: eval_mm/metrics/ptb.py. CIDEr-D is ours
 (eval_mm/metrics/cider.py); BLEU and ROUGE-L are computed by that package, METEOR and SPICE by the Java
 programs in it (eval_mm/metrics/meteor.py, eval_mm/metrics/spice.py). Each module names its deviations.
+
+The tokens of the last texts are remembered: Java takes half a second to start, and several metrics of one
+split, or several protocols of one task, ask for the same tokens.
 """
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from eval_mm.metrics.caption_cache import tokenized_references
+from eval_mm.metrics import ptb
+from eval_mm.metrics.caption_cache import TokenizedReferences, tokenized_references
 from eval_mm.metrics.cider import cider_d
 from eval_mm.metrics.java import scorers
 from eval_mm.metrics.meteor import meteor
-from eval_mm.metrics.ptb import tokenize
 from eval_mm.metrics.spice import spice
 
 __all__ = ["EXTRAS", "Extra", "Found", "caption_scores", "extra_scores", "tokenize"]
@@ -27,6 +31,25 @@ Found = dict[str, tuple[float, list[float] | None]]
 """By name of the metric: its value for the split, and its value per image or None where there is none."""
 
 
+def tokenize(texts: Sequence[str]) -> list[str]:
+    """As `ptb.tokenize`, but the last two lists of texts cost nothing when they come again."""
+    return list(_tokens(tuple(texts)))
+
+
+@lru_cache(maxsize=2)
+def _tokens(texts: tuple[str, ...]) -> list[str]:
+    return ptb.tokenize(texts)
+
+
+def _known(references: Sequence[Sequence[str]], cache: Path | None) -> TokenizedReferences:
+    return _known_of(tuple(map(tuple, references)), cache)
+
+
+@lru_cache(maxsize=1)
+def _known_of(references: tuple[tuple[str, ...], ...], cache: Path | None) -> TokenizedReferences:
+    return tokenized_references(references, cache)
+
+
 def caption_scores(
     captions: Sequence[str], references: Sequence[Sequence[str]], cache: Path | None = None
 ) -> list[float]:
@@ -35,8 +58,7 @@ def caption_scores(
     `cache` is a folder that keeps what is computed from the references alone, or None. Every image must have
     a reference. UserError where pycocoevalcap or Java is missing or fails.
     """
-    known = tokenized_references(references, cache)
-    return cider_d(tokenize(captions), known.statistics)
+    return cider_d(tokenize(captions), _known(references, cache).statistics)
 
 
 def extra_scores(
@@ -50,8 +72,7 @@ def extra_scores(
     assert len(captions) == len(references), f"{len(captions)} captions for {len(references)} images"
     if not captions:
         return {}
-    known = tokenized_references(references, cache).tokens
-    return _COMPUTE[name](tokenize(captions), known)
+    return _COMPUTE[name](tokenize(captions), _known(references, cache).tokens)
 
 
 def _bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> Found:

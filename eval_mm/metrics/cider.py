@@ -3,10 +3,10 @@
 Paper: https://arxiv.org/abs/1411.5726. Followed: Cider of pycocoevalcap 1.2 (n = 4, sigma = 6), equal to
 1e-9. The same sums, over whole arrays instead of Python loops:
 
-    n-gram        a number per length; its key is (number of its first n - 1 words) << 32 | number of its last
-    word entry         one n-gram of one caption, with how often it is there weight        times x
-    (log(images) - log(max(1, images whose references have the n-gram))) similarity    sum of min(candidate,
-    reference) x reference over n-grams, / both norms, x a penalty on length
+    n-gram      a number for each length; key: (number of its first n - 1 words) << 32 | number of its last
+    entry       one n-gram of one caption, with how often it is there (times)
+    weight      times x (log(images) - log(max(1, images whose references have the n-gram)))
+    similarity  sum over n-grams of min(candidate, reference) x reference, / both norms, x penalty on length
 
 What else is as published: the document frequency counts images, not captions; the length of a caption is its
 number of 2-grams; the split is what is scored, so a subset has document frequencies of its own; a split of

@@ -18,6 +18,7 @@ from eval_mm.errors import UserError
 from eval_mm.metrics import caption_cache, java, spice
 from eval_mm.metrics.caption import EXTRAS, caption_scores, extra_scores, tokenize
 from eval_mm.metrics.cider import cider_d
+from eval_mm.metrics.meteor import meteor
 from tests.conftest import SHARED
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "captions.json").read_text(encoding="utf-8"))
@@ -117,6 +118,7 @@ def test_bleu_and_rouge_l_equal_the_package(row: dict[str, list[Any]]) -> None:
     assert extra_scores("rouge_l", row["candidates"], row["references"])["rouge_l"][1] == row["rouge_l"]
 
 
+@pytest.mark.slow
 def test_meteor_equals_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """In a German world of Latin letters and decimal commas; no file in the package; odd texts included."""
     monkeypatch.setenv("LC_ALL", "de_DE.ISO-8859-1")
@@ -144,6 +146,21 @@ def fake_java(folder: Path, script: str) -> str:
 
 
 TOKENISER = "import sys\nif '-preserveLines' in sys.argv:\n    sys.exit(print(input(), end=''))\n"
+
+
+def test_the_conversation_with_meteor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What is asked line by line and read of the answers; the program itself takes 7 s to start."""
+    script = TOKENISER + (
+        "assert input() == 'SCORE ||| a cat ||| two cats ||| a cat'\n"
+        "print('1 2 ', flush=True)\n"
+        "assert input() == 'SCORE ||| b ||| b '\n"
+        "print('3 4 ', flush=True)\n"
+        "assert input() == 'EVAL ||| 1 2 ||| 3 4'\n"
+        "print(0.25, 0.75, 0.4, sep='\\n', flush=True)\n"
+    )
+    monkeypatch.setenv("JAVA_HOME", fake_java(tmp_path, script))
+    found = meteor(["a cat", "b ||| "], [["a cat", "two cats"], ["b"]])
+    assert found == (0.4, [0.25, 0.75])
 
 
 def test_failing_meteor(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

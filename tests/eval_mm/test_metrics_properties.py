@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from eval_mm.kinds.short_answer import EXACT, GQA_OFFICIAL, GQA_QWEN_VL, Rule
 from eval_mm.metrics.anls import anls
 from eval_mm.metrics.exact import exact_match
 from eval_mm.metrics.gqa import gqa_accuracy
 from eval_mm.metrics.relaxed import relaxed_accuracy
+from eval_mm.metrics.steps import run
 from eval_mm.metrics.vqa import vqa_accuracy
 
 Metric = Callable[[str, Sequence[str]], float]
@@ -79,6 +81,16 @@ def test_an_answer_equal_to_all_references_earns_full_marks(name: str, text: str
 def test_vqa_qwen_vl_texts_whose_equal_answer_is_not_right(text: str) -> None:
     """Published: references that all agree are not processed, the prediction always is."""
     assert METRICS["vqa qwen-vl"](text, [text] * 10) == 0.0
+
+
+@pytest.mark.parametrize("rule", [EXACT, GQA_QWEN_VL, GQA_OFFICIAL], ids=lambda rule: rule.name)
+@given(prediction=TEXTS, answers=st.lists(TEXTS, min_size=1, max_size=3))
+@example(prediction="Hat", answers=[" HAT "])
+def test_the_steps_that_are_shown_decide(rule: Rule, prediction: str, answers: list[str]) -> None:
+    """`explain` showed "hat" beside " HAT ", unequal, as right: the references' steps were left out."""
+    steps = rule.steps(answers)
+    shown = {run(steps.references, answer) for answer in answers}
+    assert rule.value(prediction, answers) == float(run(steps.answer, prediction) in shown)
 
 
 @pytest.mark.parametrize("name", METRICS)
