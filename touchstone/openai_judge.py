@@ -5,7 +5,6 @@ read as JSON here, since a server that is not OpenAI's may send anything.
 """
 
 import email.utils
-import json
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,12 +14,14 @@ from openai import (
     APIStatusError,
     AsyncOpenAI,
     Timeout,
-    omit,
 )
 
 from touchstone.judges import Again, Refused, Reply, Stop
 from touchstone.prompts import Ask
 from touchstone.settings import Settings
+
+PATH = "/chat/completions"
+NO_COMPLETION = "the server's reply is no chat completion"
 
 HIDDEN = "[key]"
 """What stands for the key wherever a server repeats it."""
@@ -33,6 +34,14 @@ class OpenAIJudge:
 
     def __init__(self, settings: Settings, base_url: str | None, key: str, key_name: str, seconds: float):
         self._settings, self._key, self._key_name = settings, key, key_name
+        self._fixed: dict[str, object] = {
+            "model": settings.model,
+            "max_completion_tokens": settings.max_reply_tokens,
+        }
+        if settings.temperature is not None:
+            self._fixed["temperature"] = settings.temperature
+        if settings.prompt.stop:
+            self._fixed["stop"] = list(settings.prompt.stop)
         self._client = AsyncOpenAI(
             api_key=key,
             base_url=base_url,
@@ -42,16 +51,13 @@ class OpenAIJudge:
 
     async def ask(self, ask: Ask) -> Reply:
         """The reply of the server; raises Stop, Again or Refused, the key in none of them."""
-        settings = self._settings
+        told = [message._asdict() for message in self._settings.prompt.messages(ask)]
         try:
-            raw = await self._client.chat.completions.with_raw_response.create(
-                model=settings.model,
-                messages=[message._asdict() for message in settings.prompt.messages(ask)],  # type: ignore[misc]
-                temperature=omit if settings.temperature is None else settings.temperature,
-                max_completion_tokens=settings.max_reply_tokens,
-                stop=list(settings.prompt.stop) or omit,
-            )
-            return self._reply(raw.http_response.content)
+            # the client's post, not its `create`, which spends a third of all time on walking types
+            value = await self._client.post(PATH, cast_to=object, body={**self._fixed, "messages": told})
+            return self._reply(value)
+        except ValueError:  # JSON by its header only
+            raise Again(NO_COMPLETION) from None
         except APIConnectionError as error:
             cause = error.__cause__ or error
             raise Again(self._hidden(f"no connection: {cause or type(cause).__name__}")) from None
@@ -62,15 +68,14 @@ class OpenAIJudge:
         """Ends the connections."""
         await self._client.close()
 
-    def _reply(self, content: bytes) -> Reply:
+    def _reply(self, value: Any) -> Reply:
         try:
-            value = json.loads(content)
             message = value["choices"][0]["message"]
             text = message.get("content") or message.get("refusal") or ""
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
-            raise Again("the server's reply is no chat completion") from None
+        except (LookupError, TypeError, AttributeError):
+            raise Again(NO_COMPLETION) from None
         if not isinstance(text, str):
-            raise Again("the server's reply is no chat completion")
+            raise Again(NO_COMPLETION)
         usage = value.get("usage") or {}
         return Reply(self._hidden(text), _number(usage, "prompt_tokens"), _number(usage, "completion_tokens"))
 
