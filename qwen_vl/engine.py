@@ -92,7 +92,7 @@ class Engine:
         self.model = model
         self.kernel = kernel or pick_kernel(model.device, model.dtype)
         self.limits = Limits(
-            slots or (256 if on_gpu else 64),
+            slots or (256 if on_gpu else 128),
             step_tokens or (8192 if on_gpu else 2048),
             cache_tokens or _free_tokens(model),
         )

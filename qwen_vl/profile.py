@@ -2,7 +2,7 @@
 
 Engines: `fast` (engine.py), `static` (the published loop, static.py), `reference` (generate.py, one question
 at a time). Sizes: `demo` (the bundled checkpoint), `small` and `qwen-vl-7b` (random weights, since speed
-needs no download). "Useful" work is arithmetic.useful_flop for every engine, so the rates of two engines compare.
+needs no download). "Useful" work is arithmetic.useful_flop for every engine, so that two rates compare.
 "Peak" is a measured product of large square matrices in the same dtype.
 
 The workloads `generate-2048` and `generate-8192` measure the two figures of the model's README: one picture
