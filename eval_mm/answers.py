@@ -143,6 +143,8 @@ class _Reader:
             return value
         if isinstance(value, int | float) and not isinstance(value, bool):
             return json.dumps(value)
+        if isinstance(value, list) and len(value) == 1 and isinstance(value[0], str):
+            return self.text(value[0], place)  # as lmms-eval writes `filtered_resps`
         raise DataError(self.path, f"{place}: expected the answer as text, got {json.dumps(value):.40}")
 
 

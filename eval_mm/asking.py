@@ -82,7 +82,17 @@ def ask(plan: Plan, backend: Backend, folder: store.RunFolder, progress: bool) -
     with store.Journal(folder.task_folder(plan.task.name)) as journal:
         stored = {request.id: _stored(request, journal, keys) for request in requests}
         todo = [request for request in requests if stored[request.id] is None]
-        answers = _ask(todo, journal, keys, backend, plan.task.name, len(requests), progress, note)
+        answers = _ask(
+            todo,
+            journal,
+            keys,
+            backend,
+            plan.task.name,
+            len(requests),
+            progress,
+            note,
+            plan.dataset.root.path,
+        )
         reused = {name: answer for name, answer in stored.items() if answer is not None}
         for answer in reused.values():
             journal.reuse(answer)
@@ -99,6 +109,7 @@ def _ask(
     total: int,
     progress: bool,
     note: Callable[[], object],
+    root: Path,
 ) -> dict[str, Prediction]:
     """Asks every request exactly once, one picture's together, and journals each answer as it comes.
 
@@ -110,7 +121,7 @@ def _ask(
     for answer in _watch(backend.generate(ordered), label, total, len(requests), progress):
         assert answer.id in waiting, f"an answer nobody asked for: {answer.id}"
         request = waiting.pop(answer.id)
-        keyed = replace(answer, key=keys.of(request), error=_one_line(answer.error, request))
+        keyed = replace(answer, key=keys.of(request), error=_one_line(answer.error, request, root))
         if not answers:
             note()
         journal.append(keyed)
@@ -119,12 +130,12 @@ def _ask(
     return answers
 
 
-def _one_line(error: str | None, request: Request) -> str | None:
-    """An error as the journal holds it: one line, without the folders of this machine."""
+def _one_line(error: str | None, request: Request, root: Path) -> str | None:
+    """An error as the journal holds it: one line, pictures relative to the data root."""
     if error is None:
         return None
     for path in images_of(request.prompt):
-        error = error.replace(path, Path(path).name)
+        error = error.replace(path, str(Path(path).relative_to(root)))
     return " ".join(error.split())
 
 

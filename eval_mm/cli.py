@@ -124,7 +124,8 @@ def _score(arguments: argparse.Namespace) -> int:
     )
     by_folder = {folder: score(folder, **options) for folder in arguments.runs or [None]}
     results = [result for found in by_folder.values() for result in found]
-    print(results_table(results, [None] * len(results)))
+    runs = [str(folder) for folder, found in by_folder.items() for _ in found]
+    print(results_table(results, [None] * len(results), runs if len(by_folder) > 1 else None))
     if arguments.breakdowns:
         print(breakdown_table(results))
     for folder, found in by_folder.items():
@@ -154,6 +155,10 @@ def _finish(results: Sequence[Result]) -> int:
             file=sys.stderr,
         )
     for result in results:
+        if unused := result.config.get("num_unused"):
+            print(
+                f"note: {unused:,} answers of the file belong to no sample of {result.task}", file=sys.stderr
+            )
         if result.num_unparsed == result.num_samples and not result.demo:
             boxes = "accuracy@0.5" in result.metrics and result.score_protocol != "instruct"
             hint = "; for boxes in another form try --protocol instruct" if boxes else ""

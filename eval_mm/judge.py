@@ -61,7 +61,7 @@ def judge(
     if missing and not subset:
         raise UserError(
             f"task {task.name}: {len(missing):,} of {len(samples):,} samples have no answer (first: "
-            f"'{missing[0]}'); finish the run, or score what is there with --subset"
+            f"'{missing[0]}'); answer them all, or score what is there with --subset"
         )
     samples = [sample for sample in samples if sample.id in predictions]
     if not samples:

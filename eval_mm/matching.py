@@ -187,7 +187,11 @@ def _names(picture: str) -> Iterable[str]:
 
 
 def _find(answer: Answer, index: _Index) -> _Waiting | None:
-    """The samples an answer's id names; a picture may be named by path, file name, stem or number."""
+    """The samples an answer's id names; a picture may be named by path, file name, stem or number.
+
+    A number alone is enough only where one side has nothing before it: `VizWiz_test_7.jpg` is no name of
+    `VizWiz_val_7.jpg`.
+    """
     assert answer.id is not None
     named = index.waiting
     if answer.id in named:
@@ -195,4 +199,11 @@ def _find(answer: Answer, index: _Index) -> _Waiting | None:
     path = PurePosixPath(answer.id.replace("\\", "/"))
     if path.name in named or not answer.names_picture:
         return named.get(path.name)
-    return next((named[name] for name in _names(answer.id) if name in named), None)
+    if path.stem in named:
+        return named[path.stem]
+    *_, shortest = _names(answer.id)
+    found = named.get(shortest)
+    if found is None or path.stem.isdecimal():
+        return found
+    pictures = found.samples[0].images
+    return found if pictures and PurePosixPath(pictures[0].path).stem.isdecimal() else None

@@ -202,7 +202,11 @@ def _score_run(
         stored = read_stored(task, entries[task.name], folder.path, data)
         scorer = tasks.get_protocol(task, protocol) if protocol else stored.protocol
         way = replace(stored.asked, subset=subset)
-        done[task.name] = score_task(task, stored.dataset, stored.predictions, scorer, way)
+        try:
+            done[task.name] = score_task(task, stored.dataset, stored.predictions, scorer, way)
+        except UserError as error:
+            named = str(error).startswith(f"task {task.name}")
+            raise UserError(str(error) if named else f"task {task.name}: {error}") from None
     for task in composite:
         try:
             done[task.name] = combine(task, [done[part.name] for part in task.members])

@@ -12,7 +12,7 @@ from eval_mm.data import ALL_ROWS, DataRoot, Selection, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot, check_few_shot, load_examples
 from eval_mm.judge import Scored, check_on_request, combine, score_task
-from eval_mm.schema import Backend, ModelInfo, Result
+from eval_mm.schema import Backend, ModelInfo, Result, Task
 
 RUNS = Path("results/runs")
 SHOWN_ERRORS = 3
@@ -134,7 +134,8 @@ def run(
     """
     if out is not None and not str(out):
         raise UserError("out: expected a folder, got an empty text")
-    chosen, composite = tasks.with_members(named := tasks.resolve(names, metric, references))
+    named, notices = _askable(tasks.resolve(names, metric, references), names, data, few_shot is not None)
+    chosen, composite = tasks.with_members(named)
     check_on_request(named, on_request)
     for task in chosen:
         if protocol is not None:
@@ -150,7 +151,7 @@ def run(
 
     with store.RunFolder.create(Path(out) if out is not None else RUNS / _folder_name(model)) as folder:
         backend = models.load(model, device, dtype) if isinstance(model, str) else model
-        notices = _compare_with_folder(folder, backend, [task.name for task in chosen])
+        notices += _compare_with_folder(folder, backend, [task.name for task in chosen])
         plans, left_out = [], []
         for task, dataset, drawn in zip(chosen, datasets, examples, strict=True):
             asking = tasks.get_protocol(task, protocol or backend.info.protocol)
@@ -190,11 +191,39 @@ def run(
     return Report(tuple(ordered.values()), folder.path, datasets[0].root, backend.info, tuple(notices))
 
 
+def _askable(
+    named: Sequence[Task], names: Sequence[str], data: str | os.PathLike[str] | None, few_shot: bool
+) -> tuple[list[Task], list[str]]:
+    """The tasks that can be asked, and what is said of those a family brought along that cannot.
+
+    A task named by itself stays: what is missing there is an error of its own.
+    """
+    direct = tasks.named_directly(names)
+    absent, without = [], []
+    for task in named:
+        parts = [part for part in task.members or (task,) if part.own is None]
+        if task.name in direct or task.own is not None:
+            continue
+        if not all((find_root(data).path / part.path).is_file() for part in parts):
+            absent.append(task.name)
+        elif few_shot and not any(protocol.example for protocol in task.protocols):
+            without.append(task.name)
+    left = [task for task in named if task.name not in {*absent, *without}]
+    if not left:
+        raise UserError(
+            f"none of {', '.join(task.name for task in named)} can be asked: not prepared under the "
+            f"data root" + (", or without a few-shot form" if without else "")
+        )
+    notices = [f"not prepared under {find_root(data).path}, left out: {', '.join(absent)}"] if absent else []
+    notices += [f"without a few-shot form, left out: {', '.join(without)}"] if without else []
+    return left, notices
+
+
 def _needs_chat(model: str, names: Sequence[str], nothing_else: bool) -> str:
     """What is said of tasks that a base model cannot be asked; UserError where there are no others."""
     said = f"{model} is a base model without a chat format, needed here by {', '.join(names)}"
     if nothing_else:
-        raise UserError(f"{said}; --protocol qwen-vl does without where a task has it")
+        raise UserError(f"{said}; ask a chat model, or another protocol where a task has one")
     return f"{said}: left out"
 
 

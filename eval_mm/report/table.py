@@ -23,17 +23,26 @@ HEADER = (
 LEFT = {0, 1, 2, 10}
 
 
-def results_table(results: Sequence[Result], seconds: Sequence[float | None]) -> str:
+def results_table(
+    results: Sequence[Result], seconds: Sequence[float | None], runs: Sequence[str] | None = None
+) -> str:
     """One line per result: headline metric, error bar, counts, and the published figure of the split.
 
-    Metrics made on request follow on lines of their own.
+    Metrics made on request follow on lines of their own. `runs` names the folder of each result where results
+    of several stand in one table.
     """
     rows: list[tuple[str, ...]] = [HEADER]
-    for result, time in zip(results, seconds, strict=True):
+    folders = [""]
+    for place, (result, time) in enumerate(zip(results, seconds, strict=True)):
         whole = [name for name in result.metrics if "/" not in name]
         rows.append(_row(result, whole[0] if whole else None, time))
         rows += [("", "", name, *_cells(result.metrics[name]), *[""] * 6) for name in whole[1:]]
-    return align(rows, LEFT)
+        folders += [runs[place] if runs else ""] + [""] * (len(rows) - len(folders) - 1)
+    if runs is None:
+        return align(rows, LEFT)
+    folders[0] = "run"
+    shifted = {column + 1 for column in LEFT} | {0}
+    return align([(folder, *row) for folder, row in zip(folders, rows, strict=True)], shifted)
 
 
 def breakdown_table(results: Sequence[Result]) -> str:
@@ -48,7 +57,8 @@ def breakdown_table(results: Sequence[Result]) -> str:
 
 def _row(result: Result, name: str | None, time: float | None) -> tuple[str, ...]:
     few_shot = result.config.get("few_shot")
-    published = reference_figures().get((result.task, name or "")) if not few_shot else None
+    comparable = not few_shot and result.score_protocol != "instruct"  # other prompts, other limits
+    published = reference_figures().get((result.task, name or "")) if comparable else None
     return (
         result.model,
         result.task,
@@ -80,7 +90,7 @@ def _note(result: Result) -> str:
     notes = ["DEMO"] if result.demo else []
     if result.num_samples != (result.num_published or result.num_samples):
         notes.append(f"partial: {result.num_samples:,} of {result.num_published:,}")
-    elif not result.complete and not result.demo:
+    elif not result.complete and (not result.demo or _selected(result)):
         unknown = result.num_published is None and not _selected(result)
         notes.append(
             "with errors" if result.num_errors else "published count unknown" if unknown else "partial"

@@ -71,6 +71,12 @@ def resolve(names: Iterable[str], metric: str | None = None, references: str | N
     return list(chosen.values())
 
 
+def named_directly(names: Iterable[str]) -> set[str]:
+    """The tasks that the names mean one by one, and not as members of a family."""
+    parts = {part.strip() for name in names for part in name.split(",")}
+    return parts - families().keys()
+
+
 def with_members(chosen: Iterable[Task]) -> tuple[list[Task], list[Task]]:
     """The tasks to ask, each once, and the composite ones to be computed from them."""
     asked: dict[str, Task] = {}
