@@ -24,10 +24,12 @@ from eval_mm.console import Parser
 from eval_mm.metrics import NAMES
 from eval_mm.metrics.choice import _RULES, ReadChoice, read_choice
 from eval_mm.own_data import OwnData, own_task
+from touchstone.cli import build_parser as judging_parser
+from touchstone.cli import main as touchstone
 
 ROOT = Path(__file__).parents[1]
 PAGES = ("README.md", "EVALUATION.md", "CONTRIBUTING.md")
-DESCRIBED = ("captioning", "vqa", "text_vqa", "grounding", "choice", "yes_no")
+DESCRIBED = ("captioning", "vqa", "text_vqa", "grounding", "choice", "yes_no", "dialogue")
 """Families of which every task has its place in a chapter."""
 WRITTEN = "written by prepare"
 """Where the pictures of a benchmark come from that lie in its tables."""
@@ -96,6 +98,24 @@ def test_every_eval_mm_command_is_valid() -> None:
         names = [name for name in ([named] if isinstance(named, str) else named) if name != "$task"]
         if names:
             tasks.resolve(names, getattr(arguments, "metric", None), getattr(arguments, "references", None))
+
+
+def test_every_judging_command_is_valid() -> None:
+    """An option of the judge that was renamed must not live on."""
+    calls = commands("touchstone")
+    assert {call[0] for call in calls} == {"judge", "agreement", "report"}
+    for call in calls:
+        judging_parser().parse_args(call)
+
+
+def test_the_judging_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The README's two commands that need no key, as they stand."""
+    monkeypatch.chdir(tmp_path)
+    run = next(call for call in commands("eval_mm") if "stub" in call)
+    assert main(run) == 0
+    report = next(call for call in commands("touchstone") if call == ["report", "results/runs/echo"])
+    assert touchstone(report) == 0
+    assert len(list(tmp_path.rglob("report.judge-*.html"))) == 1
 
 
 def test_every_training_command_is_valid() -> None:
@@ -224,7 +244,7 @@ def test_the_tree_in_the_readme_is_there() -> None:
                 path = folder / word
             assert path.exists(), f"{path.relative_to(ROOT)} is in the README's tree only"
             named.add(path)
-    for package in ("eval_mm", "qwen_vl"):
+    for package in ("eval_mm", "qwen_vl", "touchstone"):
         for path in (ROOT / package).glob("*.py"):
             if not path.name.startswith("__") and path.name != "errors.py":
                 assert path in named, f"{path.relative_to(ROOT)} is missing in the README's tree"

@@ -74,7 +74,7 @@ class Row(NamedTuple):
 
 
 def lines(metrics: Mapping[str, Metric]) -> list[Line]:
-    """The figures in order, each with what it is."""
+    """The figures, each with what it is: of the whole, of dimensions, of sub-tasks."""
     found = []
     for name, metric in metrics.items():
         part = name.removeprefix(HEADLINE).removeprefix("/")
@@ -84,7 +84,7 @@ def lines(metrics: Mapping[str, Metric]) -> list[Line]:
         digits = 1 if abs(metric.value) >= 10 else 2
         stderr = "" if metric.stderr is None else f"{metric.stderr:.{digits}f}"
         found.append(Line(title, f"{metric.value:.{digits}f}", stderr, group))
-    return found
+    return sorted(found, key=lambda line: ("", "dimension", "sub-task").index(line.group))
 
 
 def table(result: Result) -> str:
