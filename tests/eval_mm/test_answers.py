@@ -141,7 +141,10 @@ BAD: dict[str, tuple[Any, str]] = {
     "twice": ([*ROWS, ROWS[0]], "item 3: more answers than samples for the id '10'"),
     "no id": ([*ROWS[:2], {"text": "z"}], "item 2 has no id"),
     "no text": ([*ROWS[:2], {"id": "12"}], "item 2 has no answer: it has id, wanted one of prediction, "),
-    "text is a list": ([{"id": "10", "text": ["x"]}], 'item 0: expected the answer as text, got ["x"]'),
+    "text is a list": (
+        [{"id": "10", "text": ["x", "y"]}],
+        'item 0: expected the answer as text, got ["x", "y"]',
+    ),
     "text is null": ([{"id": "10", "text": None}], "expected the answer as text, got null"),
     "id is a list": ([{"id": [1], "text": "x"}], "item 0: expected 'id' as text or a whole number"),
     "broken": ("[1, 2", "not valid JSON"),
@@ -262,3 +265,22 @@ def test_many_questions_about_one_picture() -> None:
     answers = [Answer("p.png", str(n), f"item {n}", True, f"question {n}") for n in reversed(range(20_000))]
     found = match(answers, samples, Path("answers.json"), "id", subset=False)
     assert all(name == answer.text for name, answer in found.predictions.items())
+
+
+def test_a_number_is_no_name_of_another_split_s_picture(tmp_path: Path) -> None:
+    """`VizWiz_test_7.jpg` and `VizWiz_val_7.jpg` end alike: a test file would be scored as validation."""
+    samples = [Sample("7", (Image("vizwiz/val/VizWiz_val_00000007.jpg"),), "q")]
+    for name in ("VizWiz_test_00000007.jpg", "VizWiz_test_00000007"):
+        path = write(tmp_path, [{"image": name, "answer": "x"}])
+        with pytest.raises(DataError, match="no sample has the id"):
+            match(read_answers(path), samples, path, "id", subset=False)
+    for name in ("VizWiz_val_00000007.jpg", "00000007.jpg", "elsewhere/VizWiz_val_00000007.png"):
+        path = write(tmp_path, [{"image": name, "answer": "x"}])
+        assert match(read_answers(path), samples, path, "id", subset=False).predictions["7"].text == "x"
+
+
+def test_a_list_of_one_text_is_an_answer(tmp_path: Path) -> None:
+    """lmms-eval writes its filtered answers so."""
+    path = write(tmp_path, [{"doc_id": 10, "filtered_resps": ["green"]}])
+    (answer,) = read_answers(path, id_key="doc_id", text_key="filtered_resps")
+    assert (answer.id, answer.text) == ("10", "green")

@@ -236,7 +236,7 @@ def test_an_error_in_a_whole_split_is_not_complete(tmp_path: Path, monkeypatch: 
 
 
 def test_errors_are_one_line_without_folders(data: Path, tmp_path: Path) -> None:
-    """scores.jsonl must be the same on every machine."""
+    """scores.jsonl must be the same on every machine, and say which picture of the data root it was."""
 
     def answer(request: Request) -> str:
         assert isinstance(request.prompt[0], Image)
@@ -245,7 +245,7 @@ def test_errors_are_one_line_without_folders(data: Path, tmp_path: Path) -> None
     out = tmp_path / "run"
     run(ScriptedModel(answer), ["refcoco_val"], data, out=out)
     scores = (out / "refcoco_val/scores.jsonl").read_text()
-    assert '"0.png: broken"' in scores
+    assert '"pictures/0.png: broken"' in scores
     assert str(tmp_path) not in scores
 
 
@@ -286,3 +286,15 @@ def test_a_demo_model_marks_its_results(data: Path, tmp_path: Path) -> None:
     model = ScriptedModel()
     model.info = ModelInfo("demo", "f", protocol="qwen-vl", demo=True)
     assert eval_mm.evaluate(model, "refcoco_val", data, out=tmp_path / "run")[0].demo
+
+
+def test_a_family_leaves_out_what_is_not_there(tmp_path: Path) -> None:
+    """Of fifteen benchmarks one may have three: those are asked, the others named; alone it is an error."""
+    data = write_data(tmp_path / "data", rows(2))
+    report = run(ScriptedModel(), ["grounding"], data, out=tmp_path / "run")
+    assert [outcome.result.task for outcome in report.outcomes] == ["refcoco_val"]
+    assert any("left out: grit_refexp, refcoco_testA" in notice for notice in report.notices)
+    with pytest.raises(UserError, match=r"grit_refexp\.jsonl: no such file"):
+        run(ScriptedModel(), ["grounding,grit_refexp"], data, out=tmp_path / "run")
+    with pytest.raises(UserError, match="none of flickr30k_test, nocaps_val can be asked: not prepared"):
+        run(ScriptedModel(), ["captioning"], data, out=tmp_path / "run")
