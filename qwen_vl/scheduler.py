@@ -244,7 +244,7 @@ class Scheduler:
             if family.waiting:
                 break
             self.families.popleft()
-        if not starts and not self.active:
+        if not starts and not self.active and not hopeless:
             self._crowded = False
             if self.blocks:  # a prefix that waits stands in the way of its own next row
                 self.restart()

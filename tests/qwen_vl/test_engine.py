@@ -56,13 +56,13 @@ def ask(model: QwenVL, queries: Sequence[Query], **options: Any) -> dict[Hashabl
     return {answer.id: answer for answer in answers}
 
 
-def assert_same(found: dict[Hashable, Answer], expected: Sequence[Answer]) -> None:
+def assert_same(found: dict[Hashable, Answer], expected: Sequence[Answer], tolerance: float = 1e-5) -> None:
     for answer in expected:
         other = found[answer.id]
         assert other.error is None
         assert (other.ids, other.stop_reason) == (answer.ids, answer.stop_reason), answer.id
         if answer.logprobs is not None:
-            assert other.logprobs == pytest.approx(answer.logprobs, abs=1e-5)
+            assert other.logprobs == pytest.approx(answer.logprobs, abs=tolerance)
 
 
 def mixture(config: QwenVLConfig, seed: int, longest: int = 20, most_images: int = 3) -> list[Query]:
