@@ -29,6 +29,8 @@ class Split:
     missing: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     skipped: bool = False
+    absent: bool = False
+    other_count: bool = False
 
     @property
     def problems(self) -> list[str]:
@@ -79,10 +81,15 @@ def check(benchmark: Benchmark, data: str, allow_partial: bool) -> Checked:
             dataset = datasets[split.task.name] = load(split.task, root)
         except UserError as error:
             split.bad_rows.append(str(error))
+            split.absent = not path.exists()
             continue
         rows = split.rows = len(dataset.samples)
-        if split.published not in (None, rows) and not allow_partial:
-            split.bad_rows.append(f"{path}: {rows} rows, but the published split has {split.published}")
+        split.other_count = split.published not in (None, rows)
+        if split.other_count and not allow_partial:
+            split.bad_rows.append(
+                f"{path}: {rows} rows, but the published split has {split.published}; "
+                "--allow-partial takes them as they are"
+            )
     if splits and all(split.skipped for split in splits):
         raise UserError(
             f"{root.path}: nothing is prepared here; looked for {', '.join(t.path for t in tasks)}"
@@ -146,7 +153,10 @@ def _judge(
 def _cells(split: Split) -> tuple[str, ...]:
     if split.skipped:
         return (split.task.name, *"------", "not prepared")
-    verdict = "rows unusable" if split.bad_rows else "pictures unfit" if split.problems else "ok"
+    verdict = "pictures unfit" if split.problems else "ok"
+    if split.bad_rows:
+        counted = len(split.bad_rows) == 1 and split.other_count
+        verdict = "not prepared" if split.absent else "other count" if counted else "rows unusable"
     numbers = (len(split.missing), len(split.wrong), len(split.bad_rows))
     return (
         split.task.name,

@@ -10,9 +10,12 @@ from data_scripts.benchmarks import all_benchmarks
 from data_scripts.check import check
 from data_scripts.options import ALL, DOWNLOADS, KEPT, fetchable
 from data_scripts.prepare import Options, prepare
-from eval_mm.console import INTERRUPTED, guarded
+from eval_mm.console import BAD_INPUT, INTERRUPTED, SAMPLE_ERRORS, guarded
 from eval_mm.data import find_root
 from eval_mm.errors import UserError
+
+WORST = (0, SAMPLE_ERRORS, BAD_INPUT, INTERRUPTED)
+"""Exit codes, the worst last."""
 
 
 def run(args: argparse.Namespace) -> int:
@@ -67,7 +70,7 @@ def _each(names: Sequence[str], verb: Callable[[str], int]) -> int:
         codes.append(guarded(functools.partial(verb, name), KEPT))
         if codes[-1] == INTERRUPTED:
             break
-    return max(codes)
+    return max(codes, key=WORST.index)
 
 
 def _has_input(benchmark: Benchmark, args: argparse.Namespace) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from data_scripts import pictures
 from data_scripts.benchmark import Benchmark, Split
 from data_scripts.candidates import Finder, Found, choose
+from data_scripts.downloads import UNPACKED
 from eval_mm import files
 from eval_mm.console import align, count
 from eval_mm.errors import UserError
@@ -72,15 +73,29 @@ def prepare(benchmark: Benchmark, raw: Path, out: Path, options: Options) -> Non
         )
     named_pictures = [image for _, rows in splits.values() for image in rows.pictures]
     folders = {folder: any(map(_below(folder), named_pictures)) for folder in benchmark.pictures}
-    links = pictures.plan_links(out, folders, options.images)
+    links = pictures.plan_links(out, folders, options.images or _fetched(benchmark, raw, out, folders))
     if benchmark.needs_sizes:
         places = pictures.Places(out, links)
         for name, (split, rows) in splits.items():
             splits[name] = (split, _with_sizes(rows, places, options.allow_partial))
 
+    for split, rows in splits.values():
+        _warn_of_loss(out / split.path, rows.number)
     rows_last = {split.path: rows.content for split, rows in splits.values()}
     _write(links, {out / path: content for path, content in {**enclosed, **rows_last}.items()})
     _report(benchmark, out, splits)
+
+
+def _fetched(benchmark: Benchmark, raw: Path, out: Path, folders: Mapping[str, bool]) -> list[str]:
+    """Pictures that `fetch` unpacked beside --raw, as --images options, for folders not there yet."""
+    if raw.name != benchmark.name:
+        return []
+    places = {folder: raw.parent / UNPACKED.get(folder, folder) for folder, named in folders.items() if named}
+    return [
+        f"{folder}={place}"
+        for folder, place in places.items()
+        if place.is_dir() and not (out / folder).exists() and not (out / folder).is_symlink()
+    ]
 
 
 def _write(links: Sequence[pictures.Link], contents: Mapping[Path, bytes]) -> None:
@@ -121,6 +136,15 @@ def _check(split: Split, found: Found, allow_partial: bool) -> None:
         _warn(f"{message}; numbers on it cannot be compared with published ones")
 
 
+def _warn_of_loss(path: Path, rows: int) -> None:
+    """Says so where fewer rows replace more."""
+    if path.is_file():
+        with path.open("rb") as file:
+            before = sum(1 for line in file if line.strip())
+        if before > rows:
+            _warn(f"{path}: {rows:,} rows replace {before:,}")
+
+
 def _refuse_missing(benchmark: Benchmark, raw: Path, absent: Sequence[str], allow_partial: bool) -> None:
     needed = sum(not split.optional for split in benchmark.splits)
     folders = f", also in {', '.join(benchmark.folders)}," if benchmark.folders else ""
@@ -129,7 +153,7 @@ def _refuse_missing(benchmark: Benchmark, raw: Path, absent: Sequence[str], allo
         f"{'; '.join(absent)}"
     )
     if not allow_partial:
-        raise UserError(message)
+        raise UserError(f"{message}; --allow-partial prepares what is there")
     _warn(message)
 
 

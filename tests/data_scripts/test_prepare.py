@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from data_scripts import commands
+from data_scripts.__main__ import main
 from data_scripts.benchmarks import all_benchmarks
 from eval_mm import files
 from eval_mm.data import DataRoot, load
@@ -439,3 +441,36 @@ def test_a_source_named_twice_is_refused(raw: Path, out: Path, capsys: Capture) 
     ran = run(capsys, "prepare", "refcoco", "--raw", raw, "--out", out, *twice)
     assert ran.code == 2
     assert "refcoco_val is named twice" in ran.err
+
+
+def test_fetched_pictures_are_linked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`fetch` unpacks them beside the annotations: without a link every answer would be an error."""
+    raw = tmp_path / "downloads/textvqa"
+    (raw / "train_images").mkdir(parents=True)
+    Image.new("RGB", (4, 4)).save(raw / "train_images/a.jpg")
+    row = {"question": "Q?", "question_id": 1, "image_id": "a", "answers": ["x"] * 10}
+    (raw / "TextVQA_0.5.1_val.json").write_text(json.dumps({"data": [row]}), encoding="utf-8")
+    command = ["prepare", "textvqa", "--raw", str(raw), "--out", str(tmp_path / "data"), "--allow-partial"]
+    assert main(command) == 0
+    assert (tmp_path / "data/textvqa/train_images").resolve() == (raw / "train_images").resolve()
+    assert main(command) == 0, "a second time nothing is in the way"
+
+
+def test_fewer_rows_do_not_replace_more_in_silence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A slice prepared over the whole split would halve a benchmark unseen."""
+    rows = [{"question": "Q?", "question_id": n, "image_id": "a", "answers": ["x"] * 10} for n in range(3)]
+    command = [
+        "prepare",
+        "textvqa",
+        "--raw",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "data"),
+        "--allow-partial",
+    ]
+    for kept in (3, 1):
+        (tmp_path / "TextVQA_0.5.1_val.json").write_text(json.dumps({"data": rows[:kept]}), encoding="utf-8")
+        assert main(command) == 0
+    assert "textvqa_val.jsonl: 1 rows replace 3" in capsys.readouterr().err
