@@ -262,7 +262,7 @@ FILES: tuple[File, ...] = (
         note="questions and pictures; linked from the benchmark's page",
     ),
     _named("touchstone", f"{TOUCHSTONE}/touchstone_20230831.tsv", note="questions and pictures"),
-    File("touchstone_zh", "annotations", "touchstone_zh.tsv"),
+    File("touchstone_zh", "annotations", "touchstone_zh.tsv", note="questions and pictures"),
 )
 
 _RRC = (

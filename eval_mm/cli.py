@@ -174,12 +174,14 @@ def _print_submissions(results: Sequence[Result], folder: str | os.PathLike[str]
     from eval_mm import tasks
 
     for result in results:
-        submission = tasks.all_tasks()[result.task].submission if result.task in tasks.all_tasks() else None
-        if submission is not None and not result.metrics:
+        task = tasks.all_tasks().get(result.task)
+        if task is not None and task.submission is not None and not result.metrics:
             whole = result.complete or result.num_samples == result.num_published
             part = "" if whole else f" (not the whole split: {result.num_samples:,} answers)"
-            for name in submission.files:
-                print(f"for the server of {result.task}: {Path(folder, result.task, name)}{part}")
+            served = task.unscored == "not public"
+            what = f"for the server of {task.name}" if served else f"{task.name}, {task.unscored} yet"
+            for name in task.submission.files:
+                print(f"{what}: {Path(folder, task.name, name)}{part}")
 
 
 def _list(arguments: argparse.Namespace) -> int:

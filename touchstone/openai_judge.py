@@ -1,7 +1,7 @@
 """A judge behind OpenAI's chat completions, or any server that speaks them.
 
-The client's own retries are off: what is asked again, and when, is decided in asking.py alone. A reply is read
-as JSON and not as the client's types, since a server that is not OpenAI's may send anything.
+The client's own retries are off: what is asked again, and when, is decided in asking.py alone. A reply is
+read as JSON and not as the client's types, since a server that is not OpenAI's may send anything.
 """
 
 import email.utils
