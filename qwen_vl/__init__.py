@@ -17,6 +17,7 @@ QwenVL is named). Below that class the modules are the API:
     image       load_image, preprocess: file -> pixels
     prompt      build_prompt, TokenPrompt: parts -> ids and images
     generate    generate, mean_logprobs: the slow, obvious reference
+    engine      Engine, Query: many questions at once, the same answers; also `python -m qwen_vl profile`
     finetune    Settings, finetune: supervised training; also `python -m qwen_vl finetune`
     terminal    `python -m qwen_vl chat`
 """
