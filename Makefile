@@ -20,7 +20,7 @@ demo: setup  ## RefCOCO on the bundled demo data with the bundled demo model
 	$(BIN)/python -m eval_mm run --task refcoco --model demo --data demo
 
 test: setup  ## everything that guards correctness, under 6 minutes on 2 cores
-	$(BIN)/python -m pytest -q -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"
 
 test-slow: setup  ## soak and fault runs, under 40 minutes
 	$(BIN)/python -m pytest -q -m slow
