@@ -17,7 +17,7 @@ faster kernel or another cache does not touch the model.
 The published code SUMS the causal and the padding mask; that is kept. A padding query then sees all its keys
 at the same `m` and its row is finite garbage, never to be read. No other query gives padding any weight.
 
-The engine's rows share prefixes (scheduler.py): each query sees the whole prefix of its row and, causally,
+The engine's rows share prefixes (rows.py): each query sees the whole prefix of its row and, causally,
 what follows it in its own row. `pick_kernel` chooses who computes that: `forked.DenseKernel`, or on CUDA in
 half precision `varlen.VarlenKernel`.
 

@@ -18,28 +18,27 @@ Shapes: E rows whose logits are wanted, V vocab_size, C hidden_size.
 import logging
 import os
 import time
-from collections.abc import Callable, Generator, Hashable, Iterable, Iterator
+from collections.abc import Generator, Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
 
 from qwen_vl.attention import Kernel, pick_kernel
-from qwen_vl.kv_cache import KVCache, bytes_per_token
+from qwen_vl.kv_cache import KVCache
+from qwen_vl.memory import attempt, free_tokens
 from qwen_vl.model import QwenVL
 from qwen_vl.packed import PackedPass
 from qwen_vl.pictures import Load, Pictures
-from qwen_vl.scheduler import Limits, Query, Row, Scheduler, Step
+from qwen_vl.rows import Limits, Query, Row, Step
+from qwen_vl.scheduler import Scheduler
 
 __all__ = ["Answer", "Engine", "Query"]
 
 log = logging.getLogger(__name__)
 
 NOT_FINITE = "the model's output is not finite: broken weights, or a dtype too small"
-CACHE_SHARE = 0.5
-"""Of the memory that is free at the start, what the cache may take in the end; the rest is for the pass."""
 
 
 class Answer(NamedTuple):
@@ -94,7 +93,7 @@ class Engine:
         self.limits = Limits(
             slots or (256 if on_gpu else 128),
             step_tokens or (8192 if on_gpu else 2048),
-            cache_tokens or _free_tokens(model),
+            cache_tokens or free_tokens(model),
         )
         self.vision_batch = vision_batch or (32 if on_gpu else 4)
         self.threads = threads or min(8, max(2, (os.cpu_count() or 2) - 1))
@@ -166,7 +165,7 @@ class _Run:
         pictures.look_ahead(scheduler.images_ahead())
         front = next((family for family in scheduler.families if not family.written), None)
         if front is not None and len(scheduler.active) < scheduler.limits.slots:
-            trouble = _attempt(lambda: self._encode(front.images)).trouble
+            trouble = attempt(lambda: self._encode(front.images)).trouble
             yield from self._unreadable()
             if trouble is not None:
                 yield from self._halve(trouble, None)
@@ -175,7 +174,7 @@ class _Run:
         for row in step.hopeless:
             yield from self._failed(row, MemoryError(_too_long(row, scheduler.limits)))
         if step.starts or step.active:
-            passed, trouble = _attempt(lambda: self._forward(step))
+            passed, trouble = attempt(lambda: self._forward(step))
             if passed is None:
                 yield from self._halve(str(trouble), step)
                 return
@@ -311,23 +310,6 @@ class _Run:
         log.warning("out of memory (%s): going on with half of everything, %s", trouble, engine.limits)
 
 
-class _Attempt(NamedTuple):
-    passed: Any
-    trouble: str | None = None
-
-
-def _attempt(work: Callable[[], object]) -> _Attempt:
-    """What work returns, or what it says about memory; the error itself, which holds on to all tensors of the
-    work, ends here.
-    """
-    try:
-        return _Attempt(work())
-    except RuntimeError as error:
-        if not _is_out_of_memory(error):
-            raise
-        return _Attempt(None, str(error).partition("\n")[0])
-
-
 def _greedy(rows: list[Row], logits_EV: Tensor, places: list[int]) -> list[int]:
     """The next token of each row, the lowest of equals; stop ids are forbidden below the minimum."""
     if not rows:
@@ -354,27 +336,3 @@ def _greedy(rows: list[Row], logits_EV: Tensor, places: list[int]) -> list[int]:
 
 def _too_long(row: Row, limits: Limits) -> str:
     return f"a prompt of {len(row.query.ids)} tokens: the memory has room for {limits.cache_tokens}"
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Of the device, or of the CPU, where torch raises a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
-
-
-def _free_tokens(model: QwenVL) -> int:
-    """Room for keys and values in a part of the memory that is free now."""
-    share = int(free_memory(model.device) * CACHE_SHARE)
-    return max(1, share // bytes_per_token(model.config, model.dtype))
-
-
-def free_memory(device: torch.device) -> int:
-    """Bytes that can still be had; two gigabytes of a system that does not say."""
-    if device.type == "cuda":
-        free, _ = torch.cuda.mem_get_info(device)
-        return free
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return 2 << 30
-    fields = dict(line.split(":", 1) for line in lines)
-    return int(fields["MemAvailable"].split()[0]) * 1024

@@ -1,4 +1,4 @@
-"""Keys and values of all layers in two stores: blocks hold prefixes, slots what follows them (scheduler.py).
+"""Keys and values of all layers in two stores: blocks hold prefixes, slots what follows them (rows.py).
 
 Each store is one tensor. What lies behind the end of a prefix or a slot is left over from others or zero, and
 is never given weight; a row whose numbers are not finite is wiped, since zero weight times NaN is NaN.
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from qwen_vl.config import QwenVLConfig
-from qwen_vl.scheduler import Shape
+from qwen_vl.rows import Shape
 
 
 def bytes_per_token(config: QwenVLConfig, dtype: torch.dtype) -> int:

@@ -20,7 +20,7 @@ from qwen_vl.kv_cache import KVCache
 from qwen_vl.model import QwenVL
 from qwen_vl.pictures import Pictures
 from qwen_vl.rope import Rotation, inverse_frequencies, rotation
-from qwen_vl.scheduler import NOWHERE, Family, Row, Step
+from qwen_vl.rows import NOWHERE, Family, Row, Step
 
 
 class PackedPass:

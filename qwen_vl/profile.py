@@ -25,10 +25,11 @@ from qwen_vl import static
 from qwen_vl.arithmetic import image_flop, logits_flop, parameters, token_flop, useful_flop
 from qwen_vl.checkpoint import DEMO_FOLDER, load, pick_device, pick_dtype
 from qwen_vl.config import QwenVLConfig
-from qwen_vl.engine import Answer, Engine, Query, free_memory
+from qwen_vl.engine import Answer, Engine, Query
 from qwen_vl.errors import CheckpointError
 from qwen_vl.generate import generate, mean_logprobs
 from qwen_vl.image import load_image, preprocess
+from qwen_vl.memory import free_memory
 from qwen_vl.model import QwenVL, empty_model
 from qwen_vl.prompt import TokenPrompt
 from qwen_vl.resampler import sincos_positions

@@ -5,7 +5,7 @@ import torch
 
 from qwen_vl.config import QwenVLConfig
 from qwen_vl.kv_cache import KVCache, Store, bytes_per_token
-from qwen_vl.scheduler import Shape
+from qwen_vl.rows import Shape
 
 
 @pytest.fixture(params=[True, False])

@@ -7,17 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qwen_vl.scheduler import (
-    MAX_FAMILY,
-    MAX_SUFFIX,
-    MIN_SHARED_TEXT,
-    NOWHERE,
-    Limits,
-    Query,
-    Row,
-    Scheduler,
-    Step,
-)
+from qwen_vl.rows import NOWHERE, Limits, Query, Row, Step
+from qwen_vl.scheduler import MAX_FAMILY, MAX_SUFFIX, MIN_SHARED_TEXT, Scheduler
 
 START, QUERIES = 900, 3
 SPAN = (START, 902, 902, 902, 901)
