@@ -8,14 +8,15 @@ they said. `python -m touchstone --help`.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from touchstone.judging import Options, judge
+    from touchstone.judging import judge
+    from touchstone.options import Options
 
 __all__ = ["Options", "judge"]
 
 
 def __getattr__(name: str) -> Any:
     if name in __all__:  # loaded on demand: --help answers without
-        from touchstone import judging
+        from touchstone import judging, options
 
-        return getattr(judging, name)
+        return judging.judge if name == "judge" else options.Options
     raise AttributeError(f"module 'touchstone' has no '{name}'")

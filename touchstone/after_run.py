@@ -10,7 +10,8 @@ from eval_mm.errors import UserError
 from eval_mm.schema import Result
 from touchstone import cli
 from touchstone.answered import judged_tasks
-from touchstone.judging import Options, checked, judge
+from touchstone.judging import judge
+from touchstone.options import Options, checked
 
 
 class Done(NamedTuple):

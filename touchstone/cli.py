@@ -138,7 +138,8 @@ def _add_task(parser: Parser) -> None:
 def _judge(arguments: argparse.Namespace) -> int:
     from touchstone.asking import Limits, Patience
     from touchstone.cost import Prices
-    from touchstone.judging import Options, judge
+    from touchstone.judging import judge
+    from touchstone.options import Options
 
     if (arguments.price_in is None) != (arguments.price_out is None):
         raise UserError("--price-in and --price-out belong together")

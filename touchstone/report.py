@@ -18,7 +18,7 @@ from touchstone import published, replies
 from touchstone.answered import Answered
 from touchstone.journal import ORDERS, Judgement
 from touchstone.prompts import poses
-from touchstone.scores import HEADLINE, Judged
+from touchstone.scores import HEADLINE, OTHER, Judged
 
 SIDE = 200
 """The longer side of a thumbnail in pixels."""
@@ -182,7 +182,7 @@ def _row(one: Judged, pictures: Mapping[str, str]) -> Row:
         score=one.mean,
         reference_score=one.reference_mean,
         views=[_view(order, said) for order, said in zip(ORDERS, one.judgements, strict=True)],
-        dimensions=dimensions_of(one.sample) or ("other",),
+        dimensions=dimensions_of(one.sample) or (OTHER,),
         parts=parts_of(one.sample),
         poses=one.answer is not None and poses(one.answer),
     )

@@ -23,6 +23,9 @@ from touchstone.replies import LEAST, MOST
 HEADLINE = "touchstone_score"
 SCALE = 100.0
 
+OTHER = "other"
+"""The dimension of rows whose labels the table of the benchmark does not know."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -85,9 +88,9 @@ def metrics(judged: Sequence[Judged]) -> Metrics:
     ]
     found[f"{HEADLINE}/reference"] = mean(references)
     names = [dimension.name for dimension in DIMENSIONS]
-    found |= _groups("dimension", judged, lambda sample: dimensions_of(sample), names)
+    found |= _groups("dimension", judged, lambda sample: dimensions_of(sample) or (OTHER,), names)
     parts = [part[0] for dimension in DIMENSIONS for part in dimension.parts]
-    found |= _groups("task", judged, lambda sample: parts_of(sample), parts)
+    found |= _groups("task", judged, parts_of, parts)
     return found | orders(judged)
 
 

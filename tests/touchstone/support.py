@@ -13,7 +13,7 @@ from PIL import Image
 
 import eval_mm
 from touchstone.asking import Limits, Patience
-from touchstone.judging import Options
+from touchstone.options import Options
 
 KEY = "sk-test-4f7d0aa1c2"
 QUICK = Patience(tries=12, first=0.01, longest=0.05)
@@ -37,13 +37,17 @@ def rows(count: int, pictures: int | None = None) -> list[dict[str, Any]]:
 
 
 def write_run(
-    tmp_path: Path, count: int = 4, pictures: int | None = None, answers: dict[str, str] | None = None
+    tmp_path: Path,
+    count: int = 4,
+    pictures: int | None = None,
+    answers: dict[str, str] | None = None,
+    changes: dict[str, str] | None = None,
 ) -> Path:
     """A data root, a file of answers and the run folder made of them by `eval_mm run`."""
     data = tmp_path / "data"
     (data / "touchstone").mkdir(parents=True, exist_ok=True)
     (data / "pictures").mkdir(exist_ok=True)
-    made = rows(count, pictures)
+    made = [row | (changes or {}) for row in rows(count, pictures)]
     for row in made:
         path = data / row["images"][0]
         if not path.exists() and count < 100:

@@ -219,6 +219,17 @@ def test_a_row_counts_in_each_category() -> None:
     assert parts_of(sample) == ("text", "celebrity", "taste", "meme")
 
 
+def test_labels_of_another_table(tmp_path: Path) -> None:
+    """Guards against rows that drop out of every dimension because their labels are spelt otherwise."""
+    run = write_run(tmp_path, 3, changes={"category": "Cat 9", "task_name": "taste"})
+    (verdict,) = touchstone.judge(run, "stub", data=tmp_path / "data")
+    assert [name for name in verdict.result.metrics if "=" in name] == [
+        "touchstone_score/dimension=other",
+        "touchstone_score/task=Cat 9",
+        "touchstone_score/task=taste",
+    ]
+
+
 def test_rank_correlation() -> None:
     """Guards ties: the values are those of scipy.stats.spearmanr."""
     assert ranks([3, 1, 3, 2]) == [3.5, 1, 3.5, 2]
