@@ -24,12 +24,15 @@ half precision `varlen.VarlenKernel`.
 Shapes: B rows, T queries, S keys, H heads, D head width; N places of the cache's stores, P keys of a prefix.
 """
 
+import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+log = logging.getLogger(__name__)
 
 
 class Attend(Protocol):
@@ -119,11 +122,15 @@ class Kernel(Protocol):
         ...
 
 
-def pick_kernel(device: torch.device, dtype: torch.dtype) -> Kernel:
-    """The kernel of the engine for a device and dtype."""
+def pick_kernel(device: torch.device, dtype: torch.dtype, heads: int, width: int) -> Kernel:
+    """The kernel of the engine: varlen on CUDA in half precision, if it works there, else the dense one."""
     # Imported late: both are made of what stands above.
+    from qwen_vl import varlen
     from qwen_vl.forked import DenseKernel
-    from qwen_vl.varlen import VarlenKernel
 
     half = dtype in (torch.bfloat16, torch.float16)
-    return VarlenKernel() if device.type == "cuda" and half else DenseKernel()
+    if device.type == "cuda" and half:
+        if varlen.is_usable(device, dtype, heads, width):
+            return varlen.VarlenKernel()
+        log.warning("torch's varlen attention does not work here: going on with plain products")
+    return DenseKernel()

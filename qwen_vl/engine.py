@@ -87,9 +87,11 @@ class Engine:
         and values. vision_batch: pictures encoded at once. threads: that read pictures. check: assert after
         every step that nothing leaked.
         """
-        on_gpu = model.device.type == "cuda"
+        on_gpu, config = model.device.type == "cuda", model.config
         self.model = model
-        self.kernel = kernel or pick_kernel(model.device, model.dtype)
+        self.kernel = kernel or pick_kernel(
+            model.device, model.dtype, config.num_attention_heads, config.kv_channels
+        )
         self.limits = Limits(
             slots or (256 if on_gpu else 128),
             step_tokens or (8192 if on_gpu else 2048),

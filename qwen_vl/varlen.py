@@ -26,6 +26,32 @@ CAUSAL = (-1, 0)
 ALL = (-1, -1)
 
 
+TOLERANCE = 0.05  # of mixed standard normal values in half precision
+
+
+def is_usable(device: torch.device, dtype: torch.dtype, heads: int, width: int) -> bool:
+    """Whether this torch, on this device, computes what the dense kernel does; asked once, on a few rows."""
+    generator = torch.Generator(device).manual_seed(0)
+
+    def numbers(*shape: int) -> Tensor:
+        return torch.randn(*shape, heads, width, generator=generator, device=device).to(dtype)
+
+    blocks, slots = ((numbers(3, 64).transpose(1, 2), numbers(3, 64).transpose(1, 2)) for _ in range(2))
+    new = Readers([3, 2, 4], [-1, 0, 2], [0, 60, 9], [3, 2, 4], [[], [], []])
+    going_on = Readers([1, 1, 1], [2, -1, 2], [9, 0, 9], [40, 1, 64])
+    dense, kernel = DenseKernel(), VarlenKernel()
+    try:
+        for readers, own in ((new, (numbers(9), numbers(9))), (going_on, slots)):
+            queries = numbers(sum(readers.queries))
+            expected = dense.forked(queries, blocks, own, dense.prepare(readers, device))
+            found = kernel.forked(queries, blocks, own, kernel.prepare(readers, device))
+            if not torch.allclose(found.float(), expected.float(), atol=TOLERANCE):
+                return False
+    except (RuntimeError, TypeError):  # NotImplementedError is one of the first
+        return False
+    return True
+
+
 class VarlenPlan(NamedTuple):
     """Offsets, int32. Queries are sorted by block by `order_T`."""
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from qwen_vl.config import QwenVLConfig
 from qwen_vl.model import QwenVL, random_model
-from qwen_vl.varlen import VarlenKernel
+from qwen_vl.varlen import VarlenKernel, is_usable
 from tests.qwen_vl.test_engine import ask, assert_same, mixture, oracle
 
 
@@ -63,3 +63,21 @@ def test_the_same_answers(small: QwenVL, seed: int, slots: int, monkeypatch: pyt
     queries = mixture(small.config, seed)
     found = ask(small, queries, slots=slots, step_tokens=60, kernel=VarlenKernel())
     assert_same(found, [oracle(small, query) for query in queries], tolerance=2e-5)
+
+
+def test_a_kernel_that_does_not_work_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another torch may lack an option of it, or compute something else: found out on a few rows, in time."""
+    arguments = (torch.device("cpu"), torch.float32, 2, 16)
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", plain_varlen)
+    assert is_usable(*arguments)
+
+    def missing(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("seqused_k is not supported")
+
+    def in_base_two(*rest: Any, **options: Any) -> Any:
+        mixed, lse = plain_varlen(*rest, **options)
+        return mixed, lse / torch.log(torch.tensor(2.0))
+
+    for broken in (missing, in_base_two):
+        monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", broken)
+        assert not is_usable(*arguments)
