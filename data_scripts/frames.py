@@ -5,6 +5,7 @@ so an interrupted run is gone on with by the same command. Clips that are missin
 their rows; a run records the samples as failed.
 """
 
+import os
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -110,8 +111,9 @@ def _paths(questions: Sequence[Question], folders: Sequence[Path]) -> dict[str, 
     """
     by_name: dict[str, list[Path]] = {}
     for folder in folders:
-        for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-            by_name.setdefault(path.name.lower(), []).append(path)
+        for place, _, names in os.walk(folder, followlinks=True):  # clip sets are often links in one folder
+            for name in names:
+                by_name.setdefault(name.lower(), []).append(Path(place, name))
     found: dict[str, Path] = {}
     for one in questions:
         alike = by_name.get(one.clip.rpartition("/")[2].lower(), [])

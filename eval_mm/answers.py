@@ -18,7 +18,7 @@ from eval_mm.files import ESCAPES, unpacked
 ID_KEYS = ("id", "question_id", "questionId", "image_id", "image_name", "imgname", "index", "image")
 PICTURE_KEYS = ("image_id", "image_name", "imgname", "image")
 """Keys that name a picture; where a file uses one, its ids are tried as pictures first."""
-TEXT_KEYS = ("prediction", "predicted_answer", "response", "text", "caption", "answer")
+TEXT_KEYS = ("prediction", "predicted_answer", "pred", "response", "text", "caption", "answer")
 """Keys of the answer, the first that is there: files that keep both call the reference `answer`."""
 QUESTION_KEYS = ("question", "query")
 WRAPPERS = ("results", "predictions")
@@ -105,6 +105,10 @@ class _Reader:
             raise DataError(self.path, "expected a list, an object id -> text, or JSONL")
         if any(key in whole for key in self.id_keys) and any(key in whole for key in self.text_keys):
             return [self.row(whole, "line 1")]
+        if whole.keys() == {"correct", "incorrect"} and all(
+            isinstance(part, list) for part in whole.values()
+        ):
+            return self.value([*whole["correct"], *whole["incorrect"]])  # as LLaVA's ScienceQA outputs
         wrapped = next((whole[key] for key in WRAPPERS if isinstance(whole.get(key), dict | list)), None)
         if wrapped is not None:
             return self.value(wrapped)

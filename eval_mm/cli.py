@@ -159,14 +159,22 @@ def _finish(results: Sequence[Result]) -> int:
             print(
                 f"note: {unused:,} answers of the file belong to no sample of {result.task}", file=sys.stderr
             )
-        if result.num_unparsed == result.num_samples and not result.demo:
-            boxes = "accuracy@0.5" in result.metrics and result.score_protocol != "instruct"
-            hint = "; for boxes in another form try --protocol instruct" if boxes else ""
+        if 10 * result.num_unparsed > result.num_samples and not result.demo:
             print(
-                f"note: protocol {result.score_protocol} could read no answer to {result.task}{hint}",
+                f"note: protocol {result.score_protocol} could not read {result.num_unparsed:,} answers to "
+                f"{result.task}{_other_reader(result)}",
                 file=sys.stderr,
             )
     return SAMPLE_ERRORS if num_errors else 0
+
+
+def _other_reader(result: Result) -> str:
+    """What reads answers that are not in the published form."""
+    if result.score_protocol == "instruct":
+        return ""
+    if "accuracy@0.5" in result.metrics:
+        return "; for boxes in another form try --protocol instruct"
+    return "; letters in free text are read by --protocol instruct"
 
 
 def _print_submissions(results: Sequence[Result], folder: str | os.PathLike[str]) -> None:

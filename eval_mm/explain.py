@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from string import ascii_uppercase
 
 from eval_mm import store
 from eval_mm.console import printable
@@ -141,7 +142,7 @@ def _references(sample: Sample) -> list[str]:
             else "not public"
         ]
     if sample.choices:
-        return [f"option {sample.target + 1}: {sample.choices[sample.target]!r}"]
+        return [f"{ascii_uppercase[sample.target]}. {sample.choices[sample.target]!r}"]
     if isinstance(sample.target, tuple) and all(isinstance(text, str) for text in sample.target):
         texts = list(dict.fromkeys(sample.target))
         counts = [sum(other == text for other in sample.target) for text in texts]

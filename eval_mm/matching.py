@@ -97,7 +97,8 @@ def match(
             )
         else:
             what = "with this question" if by_question else "than samples"
-            raise DataError(path, f"{answer.place}: more answers {what} for the id '{answer.id}'")
+            spare = "" if index.pictures and not by_question else "; --subset leaves surplus ones out"
+            raise DataError(path, f"{answer.place}: more answers {what} for the id '{answer.id}'{spare}")
     if not predictions:
         raise DataError(path, "no answer belongs to any sample of the task")
     if not by_question:

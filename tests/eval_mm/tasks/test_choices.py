@@ -362,3 +362,24 @@ def test_absurd_numbers_are_no_index() -> None:
     assert verdict("qwen-vl", text="1" * 5000).value is None
     with pytest.raises(DataError, match="the index of the official file"):
         sample_of("mmbench_dev", id="1" * 5000)
+
+
+def test_llava_s_outputs_and_floats(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two lists of one file, right and wrong answers apart; and indices that a table made into floats."""
+    rows = [{"id": name, **OPTIONS} for name in ("4", "5", "6")]
+    data = write_data(tmp_path / "data", rows, "scienceqa_test")
+    answers = tmp_path / "answers.json"
+    parts = {"correct": [{"question_id": "4", "pred": "B"}], "incorrect": [{"question_id": "5", "pred": "A"}]}
+    parts["incorrect"].append({"question_id": "6", "pred": "B. owl"})
+    answers.write_text(json.dumps(parts), encoding="utf-8")
+    command = ["score", "--task", "scienceqa_test", "--predictions", str(answers), "--data", str(data)]
+    assert main(command) == 0
+    shown = capsys.readouterr()
+    assert "33.33" in shown.out
+    assert (
+        "could not read 1 answers to scienceqa_test; letters in free text are read by --protocol instruct"
+        in shown.err
+    )
+    answers.write_text(json.dumps({"4": 1.0, "5": 1, "6": "1.0"}), encoding="utf-8")
+    (result,) = eval_mm.score(task="scienceqa_test", predictions=answers, data=data)
+    assert result.metrics["accuracy"].value == 100
