@@ -1,7 +1,7 @@
 """How fast TouchStone is judged: 1,816 calls to a server in another process that answers in 50 ms.
 
-`python benchmarks/judge/measure_judge.py [--concurrency 32] [--runs 3]`. Below the best that is possible stand
-1,816 / concurrency x 50 ms. Judging includes the client, reading replies and one journal line for each.
+`python benchmarks/judge/measure_judge.py [--concurrency 32] [--runs 3]`. The best that is possible is 1,816 /
+concurrency x 50 ms. Judging includes the client, reading replies and one journal line for each.
 """
 
 import argparse
