@@ -44,9 +44,9 @@ def plan_links(out: Path, folders: Mapping[str, bool], images: Sequence[str | Pa
     links: dict[str, Link] = {}
     for option in images:
         folder, sign, named = str(option).partition("=")
-        given = Path(option).expanduser()
+        given = Path(os.path.expanduser(option))
         if sign and folder in folders:
-            pairs = {folder: Path(named).expanduser()}
+            pairs = {folder: Path(os.path.expanduser(named))}
         else:
             pairs = {folder: path for folder in wanted if (path := _inside(given, folder, wanted))}
             if not pairs and len(wanted) == 1:

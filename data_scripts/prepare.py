@@ -4,6 +4,7 @@ Everything is read and checked before anything is written.
 """
 
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -170,7 +171,7 @@ def _named(benchmark: Benchmark, sources: Sequence[str]) -> dict[str, list[Path]
                 f"--source {text}: {name} is named twice; several files of a form go into one, by comma"
             )
         named[name] = [
-            Path(path).expanduser() for path in ([paths] if Path(paths).exists() else paths.split(","))
+            Path(os.path.expanduser(path)) for path in ([paths] if Path(paths).exists() else paths.split(","))
         ]
         for path in named[name]:
             if not path.exists():

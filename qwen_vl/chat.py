@@ -18,7 +18,8 @@ stands behind as many characters of the decoded text as the context has before N
 place where NFC changes the length: here it is the text of the new ids. An answer that reaches its length
 limit loses its last token there, not here; the caller's list of stop words grows there, here there is none;
 special tokens that are no tags are shown there. A <box> that does not hold four numbers is a ValueError that
-shows it (published: a failed assertion). There tags typed by a user are read; messages.py keeps them text.
+shows it (published: a failed assertion); "Unsupport element" is spelt "Unsupported element". There tags typed
+by a user are read; messages.py keeps them text.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -53,7 +54,7 @@ def from_list_format(elements: Iterable[Mapping[str, Any]]) -> str:
             parts += (box_text(box) for box in element["box"])
         else:
             raise ValueError(
-                f"Unsupport element: {element}; an element has one of: image, text, box (and ref)"
+                f"Unsupported element: {element}; an element has one of: image, text, box (and ref)"
             )
     return "".join(parts)
 

@@ -6,6 +6,7 @@ or "chatml". Nothing in a folder is ever executed; of a hub repository only data
 """
 
 import json
+import os
 import re
 import shutil
 from dataclasses import dataclass
@@ -43,7 +44,7 @@ class LoadedModel:
 def find_checkpoint(path_or_id: str | Path) -> Path:
     """The folder of a checkpoint: the folder itself, or a hub id, fetched if need be."""
     name = str(path_or_id)
-    folder = Path(path_or_id).expanduser()
+    folder = Path(os.path.expanduser(path_or_id))  # leaves ~nosuchuser as it is
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             raise CheckpointError(

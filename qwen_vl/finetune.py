@@ -16,6 +16,7 @@ is dropped out. So a run that was killed and started again ends with the same we
 
 import hashlib
 import math
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -95,7 +96,7 @@ def finetune(settings: Settings, progress: bool = False) -> Path | None:
         ImageError: a picture that cannot be read.
     """
     out = Path(settings.out)
-    if out.resolve() == Path(settings.model).expanduser().resolve():
+    if out.resolve() == Path(os.path.expanduser(settings.model)).resolve():
         raise TrainingDataError(f"--out {out}: is the model training starts from; name another folder")
     with Processes.join(settings.device) as processes:
         loaded = load(settings.model, str(processes.device), "float32")

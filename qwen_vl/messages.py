@@ -12,7 +12,8 @@ A message is a str, which is plain text whatever it holds, or a list of elements
     {"find": "the dog"}                         asks where something is, in the words of the model's format
 
 What a model says is kept in the same elements, so a history gives back to the model the very tags it wrote,
-while a "<box>" somebody typed stays four characters. Elements whose pictures are paths are plain JSON.
+while a "<box>" somebody typed stays five characters. Elements whose pictures are paths are plain JSON. A str
+in a history from elsewhere is plain text as well; session.QwenVL.from_published reads the tags in it.
 
 Deviations from the published `from_list_format` and chat (https://huggingface.co/Qwen/Qwen-VL-Chat): there a
 message is one string and tags typed in a question, or spelled out by the model, are structure; pictures are
@@ -55,11 +56,31 @@ def elements(message: Message) -> list[Element]:
     """A message as a checked list of elements; ValueError shows the one that is none."""
     if isinstance(message, str):
         return [{"text": message}]
-    if isinstance(message, Mapping):
-        raise ValueError(f"a message is a text or a list of elements, not one element: {message!r:.80}")
-    found = list(message)
+    if not isinstance(message, Sequence):
+        what = "one element: " if isinstance(message, Mapping) else ""
+        raise ValueError(f"a message is a text or a list of elements, not {what}{message!r:.80}")
+    found: list[Any] = list(message)
     for element in found:
         _check(element)
+    return found
+
+
+def turns(history: Iterable[Sequence[Any]] | None) -> list[Turn]:
+    """A history as checked turns, the oldest first; ValueError names the one that is none."""
+    if history is None:
+        return []
+    if isinstance(history, str | Mapping) or not isinstance(history, Iterable):
+        raise ValueError(f"a history is a list of (query, response), not {history!r:.80}")
+    found = []
+    for number, turn in enumerate(history, 1):
+        if isinstance(turn, str | Mapping) or not isinstance(turn, Sequence) or len(turn) != 2:
+            raise ValueError(f"turn {number} of the history is no (query, response): {turn!r:.80}")
+        for message in turn if turn[1] is not None else turn[:1]:
+            try:
+                elements(message)
+            except ValueError as error:
+                raise ValueError(f"turn {number} of the history: {error}") from None
+        found.append(Turn(*turn))
     return found
 
 

@@ -9,9 +9,9 @@ Shapes: V vocab_size.
 """
 
 import json
-import math
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from numbers import Integral, Real
 from pathlib import Path
 
 import torch
@@ -25,6 +25,20 @@ from qwen_vl.prompt import TokenPrompt
 
 MAX_NEW_TOKENS = 512
 """The published length limit of an answer."""
+MAX_SEED = 2**63 - 1
+"""The largest seed that a torch generator and the command line take."""
+
+
+def check_whole(name: str, value: object, least: int, most: int | None = None) -> None:
+    """ValueError unless the setting of this name is a whole number within bounds; a bool is none."""
+    fits = isinstance(value, Integral) and not isinstance(value, bool)
+    if not fits or int(value) < least or (most is not None and int(value) > most):  # type: ignore[call-overload]
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise ValueError(f"{name} is a whole number {bounds}, not {value!r:.40}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +50,11 @@ class Sampling:
     top_k: int = 0
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.temperature) and self.temperature >= 0):
-            raise ValueError(f"temperature is a number of at least 0, not {self.temperature}")
-        if not 0 < self.top_p <= 1:
-            raise ValueError(f"top_p is above 0 and at most 1, not {self.top_p}")
-        if self.top_k < 0:
-            raise ValueError(f"top_k is at least 0, not {self.top_k}")
+        if not _is_number(self.temperature) or not 0 <= self.temperature <= 1e30:
+            raise ValueError(f"temperature is a number from 0 to 1e30, not {self.temperature!r:.40}")
+        if not _is_number(self.top_p) or not 0 < self.top_p <= 1:
+            raise ValueError(f"top_p is a number above 0 and at most 1, not {self.top_p!r:.40}")
+        check_whole("top_k", self.top_k, 0)
 
     def changed(self, temperature: float | None, top_p: float | None, top_k: int | None) -> "Sampling":
         """With what is not None. To name top_p or top_k is to draw: at temperature 1 where it would be 0."""
@@ -76,14 +89,16 @@ def read_defaults(path: Path) -> ChatDefaults:
     if not isinstance(values, dict):
         raise CheckpointError(f"{path}: must hold an object")
 
-    def number(name: str, default: float) -> float:
+    def number(name: str, default: float, least: int = 0) -> float:
         value = values.get(name)
         if value is None:
             return default
         whole = isinstance(default, int)
-        if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or value < 0:
+        if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or value < least:
             kind = "a whole number" if whole else "a number"
-            raise CheckpointError(f"{path}: field {name} is {value!r:.40}; must be {kind} of at least 0")
+            raise CheckpointError(
+                f"{path}: field {name} is {value!r:.40}; must be {kind} of at least {least}"
+            )
         return value
 
     try:
@@ -92,7 +107,7 @@ def read_defaults(path: Path) -> ChatDefaults:
         raise CheckpointError(f"{path}: {error}") from error
     return ChatDefaults(
         drawn if values.get("do_sample") is True else Sampling(),
-        int(number("max_new_tokens", MAX_NEW_TOKENS)),
+        int(number("max_new_tokens", MAX_NEW_TOKENS, 1)),
         int(number("max_window_size", MAX_WINDOW)),
     )
 

@@ -16,6 +16,7 @@ a question without any is about the last ones.
 """
 
 import hashlib
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import count
@@ -26,7 +27,7 @@ from PIL import Image
 from torch import Tensor
 
 from qwen_vl.boxes import draw_boxes
-from qwen_vl.chat import SYSTEM, chat_context, stop_ids
+from qwen_vl.chat import SYSTEM, chat_context, stop_ids, to_list_format
 from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, load
 from qwen_vl.generate import image_features
 from qwen_vl.image import load_image, preprocess
@@ -42,9 +43,10 @@ from qwen_vl.messages import (
     opening,
     parts,
     pictures,
+    turns,
 )
 from qwen_vl.prompt import TokenPrompt, build_prompt
-from qwen_vl.sampling import read_defaults, stream
+from qwen_vl.sampling import MAX_SEED, check_whole, read_defaults, stream
 
 MAX_KEPT_IMAGES = 8
 """Encoded pictures kept for the next questions about them."""
@@ -93,14 +95,18 @@ class QwenVL:
         top_p 0.3), one that says nothing is greedy, and so is temperature=0. The same seed, checkpoint and
         conversation give the same text. on_text is called with every new piece of the response.
 
-        ValueError for what is no message and no setting, ImageError for a picture that cannot be read.
+        The query is a str, plain text, or the list of elements itself; a str in the history is plain text
+        whoever said it (from_published reads its tags).
+
+        ValueError for what is no message (or an empty one), no turn and no setting; ImageError for a picture
+        that cannot be read.
         """
         sampling = self.defaults.sampling.changed(temperature, top_p, top_k)
         limit = self.defaults.max_new_tokens if max_new_tokens is None else max_new_tokens
-        if limit < 1:
-            raise ValueError(f"max_new_tokens is at least 1, not {limit}")
-        turns = [Turn(*turn) for turn in history or ()]
-        prompt = self.context(query, turns, system=system, max_window_size=max_window_size)
+        check_whole("max_new_tokens", limit, 1)
+        check_whole("seed", seed, 0, MAX_SEED)
+        before = turns(history)
+        prompt = self.context(query, before, system=system, max_window_size=max_window_size)
         tokenizer = self.loaded.tokenizer
         begun = [] if self.is_chat else build_prompt(tokenizer, opening(query)).ids
         ids = [*begun]
@@ -108,10 +114,10 @@ class QwenVL:
         for token in stream(
             self.loaded.model,
             self._encoded(prompt),
-            max_new_tokens=limit,
+            max_new_tokens=int(limit),
             stop_ids=stop_ids(tokenizer, self.is_chat),
             sampling=sampling,
-            seed=seed,
+            seed=int(seed),
         ):
             ids.append(token)
             if on_text is not None:
@@ -124,7 +130,16 @@ class QwenVL:
         if on_text is not None and len(response) > shown:
             on_text(response[shown:])
         said: list[Element] = answer(tokenizer, ids)
-        return response, [*turns, Turn(query, said)]
+        return response, [*before, Turn(query, said)]
+
+    def from_published(self, text: str) -> list[Element]:
+        """The elements of a text in the published list form, whose tags are structure: `<img>a.png</img>`,
+        `<ref>`, `<box>`, `<quad>`. For texts you trust: the files they name are opened.
+
+        "Picture N: " before a picture goes, since `chat` numbers pictures. ValueError for a tag without end.
+        """
+        text = re.sub(r"Picture \d+: *(<img>.*?</img>)\n?", r"\1", text)
+        return [*to_list_format(self.loaded.tokenizer, text)]
 
     def context(
         self,
@@ -136,12 +151,18 @@ class QwenVL:
     ) -> TokenPrompt:
         """The prompt that `chat` asks with: ids, and the pixels (3, S, S) of the pictures in them."""
         tokenizer = self.loaded.tokenizer
-        turns = [Turn(*turn) for turn in history or ()]
+        before = turns(history)
+        if all(element.get("text") == "" for element in elements(query)):
+            raise ValueError("the message is empty; a message is a text or a list of elements")
+        if system is not None and not isinstance(system, str):
+            raise ValueError(f"system is a text, not {system!r:.40}")
+        if max_window_size is not None:
+            check_whole("max_window_size", max_window_size, 0)
         if not self.is_chat:
             if system is not None:
                 raise ValueError("a base model has no system text: the checkpoint has no chat format")
             if not pictures(query):
-                last = next((found for turn in turns[::-1] if (found := pictures(turn.query))), [])
+                last = next((found for turn in before[::-1] if (found := pictures(turn.query))), [])
                 query = [*({"image": picture} for picture in last), *elements(query)]
             return build_prompt(tokenizer, completion(query, self._look))
         numbers = count(1)
@@ -150,7 +171,7 @@ class QwenVL:
             return build_prompt(tokenizer, parts(message, self._look, numbers))
 
         said_before = [
-            (said(turn.query), None if turn.response is None else said(turn.response)) for turn in turns
+            (said(turn.query), None if turn.response is None else said(turn.response)) for turn in before
         ]
         return chat_context(
             tokenizer,
@@ -198,9 +219,9 @@ def draw_on_latest_picture(
 
     As the published `draw_bbox_on_latest_picture`; ImageError where the picture cannot be read any more.
     """
-    turns = [Turn(*turn) for turn in history]
-    found = boxes(turns[-1].response) if turns and turns[-1].response is not None else []
-    latest = next((picture for turn in turns[::-1] for picture in pictures(turn.query)[::-1]), None)
+    said = turns(history)
+    found = boxes(said[-1].response) if said and said[-1].response is not None else []
+    latest = next((picture for turn in said[::-1] for picture in pictures(turn.query)[::-1]), None)
     if not found or latest is None:
         return None
     return draw_boxes(latest if isinstance(latest, Image.Image) else load_image(latest), found, font)

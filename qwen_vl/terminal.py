@@ -35,7 +35,7 @@ COMMANDS = """\
   /box WORDS    ask where something is
   /save PATH    save the last picture with boxes under another name (.png, .jpg, ...)
   /reset        forget everything but the pictures of --image
-  /help  /quit  (or Ctrl-D; Ctrl-C stops an answer)"""
+  /help  /quit  (or Ctrl-D; Ctrl-C stops an answer or drops a line, twice at the prompt it ends)"""
 EXAMPLES = f"""\
 examples:
   python -m qwen_vl chat --model demo --image eval_mm/demo/scenes/000010.png
@@ -94,6 +94,9 @@ def run(arguments: argparse.Namespace) -> int:
     for stream, errors in ((sys.stdin, "replace"), (sys.stdout, "backslashreplace")):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=errors)
+    out = Path(os.path.expanduser(options["out"]))
+    if not next(folder for folder in (out, *out.parents) if folder.exists()).is_dir():
+        raise ChatError(f"--out {options['out']}: not a folder")
     for path in options["image"]:
         load_image(path)
     if options["font"] is not None and not check_font(options["font"]):
@@ -105,7 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     conversation = Conversation(
         model,
         options["image"],
-        Path(options["out"]).expanduser(),
+        out,
         {name: options[name] for name in settings},
         options["font"],
     )
@@ -181,7 +184,13 @@ class Conversation:
 
     def _ask(self, words: "Element") -> None:
         query = [*({"image": path} for path in self.waiting), words]
-        _, history = self.model.chat(query, self.history, **self.settings, on_text=_answer)
+        try:
+            _, history = self.model.chat(query, self.history, **self.settings, on_text=_answer)
+        except ImageError as error:
+            kept = [path for path in self.waiting if _readable(path)]
+            dropped, self.waiting = kept != self.waiting, kept
+            advice = "the picture is dropped, ask again" if dropped else "/reset forgets the picture"
+            raise ChatError(f"{error}; {advice}") from error
         _answer("\n")
         self.history, self.waiting = history, []
         picture = self.model.draw(history, self.font)
@@ -222,12 +231,21 @@ def _lines(interactive: bool) -> Iterator[str]:
         return
     with suppress(ImportError):
         import readline  # noqa: F401  # arrow keys in input()
+    stopped = False
     while True:
         try:
-            yield input("> ")
+            line = input("> ")
         except EOFError:
             _say("")
             return
+        except KeyboardInterrupt:
+            if stopped:
+                raise
+            stopped = True
+            _say("\n(Ctrl-C once more, or Ctrl-D, ends)")
+            continue
+        stopped = False
+        yield line
 
 
 def _banner(name: str, model: "QwenVL") -> str:
@@ -253,11 +271,21 @@ def _latest_path(history: "list[Turn]") -> str:
     return next(str(found) for turn in history[::-1] for found in pictures(turn.query)[::-1])
 
 
+def _readable(path: str) -> bool:
+    from qwen_vl.image import load_image
+
+    try:
+        load_image(path)
+    except ImageError:
+        return False
+    return True
+
+
 def _path(text: str) -> str:
     """A typed path: with quotes around it, or with ~."""
     if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"":
         text = text[1:-1]
-    return str(Path(text).expanduser())
+    return os.path.expanduser(text)  # leaves ~nosuchuser as it is
 
 
 def _answer(text: str) -> None:

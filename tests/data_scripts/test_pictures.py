@@ -73,6 +73,14 @@ def test_none_of_several_is_said(tmp_path: Path) -> None:
         links(tmp_path / "out", COCO, f"coco/val2014={tmp_path / 'no'}")
 
 
+def test_an_unknown_user_is_no_folder(tmp_path: Path) -> None:
+    """Guards `--images ~nosuchuser/x`, once a traceback of pathlib."""
+    with pytest.raises(UserError, match="expected FOLDER=DIR"):
+        links(tmp_path / "out", COCO, "~nosuchuser/x")
+    with pytest.raises(UserError, match="~nosuchuser/x: no such folder"):
+        links(tmp_path / "out", COCO, "coco/val2014=~nosuchuser/x")
+
+
 def test_pictures_are_found_before_the_link_is_made(tmp_path: Path, have: Path) -> None:
     """Guards rows that need their pictures' sizes while nothing is written yet."""
     out = tmp_path / "out"

@@ -419,6 +419,7 @@ def test_a_named_source_is_taken_whatever_its_name(raw: Path, out: Path, capsys:
         ("refcoco_val", "expected SPLIT=FILE with one of refcoco_val, refcoco_testA"),
         ("nosuch={file}", "expected SPLIT=FILE with one of refcoco_val"),
         ("refcoco_val={file}.no", "{file}.no: no such file"),
+        ("refcoco_val=~nosuchuser/x", "~nosuchuser/x: no such file"),
         ("refcoco_val={file},{file}", "form 'REC' has 1 files, not 2"),
         ("refcoco_val={other}", "{other} is no file of form 'REC': the first row lacks 'img_path'"),
     ],

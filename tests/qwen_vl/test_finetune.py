@@ -321,6 +321,7 @@ def test_another_run_in_the_folder_is_refused(
 
 BAD: dict[str, tuple[dict[str, Any], str]] = {
     "model": ({"model": "/nowhere"}, "no such folder"),
+    "user": ({"model": "~nosuchuser/x"}, "~nosuchuser/x: no such folder"),
     "data": ({"data": "/nowhere.json"}, "cannot be read"),
     "part": ({"freeze": "brain"}, "there are resampler, vision, embeddings, decoder"),
     "all held out": ({"eval-fraction": 0.9}, "nothing is left to train on"),

@@ -1,17 +1,20 @@
 """The Python API on the bundled demo model, and on a copy of it that has a chat format."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 import qwen_vl
 from qwen_vl.boxes import COLOURS, RefBox
+from qwen_vl.chat import from_list_format
 from qwen_vl.checkpoint import DEMO_FOLDER
 from qwen_vl.errors import CheckpointError, ImageError
 from qwen_vl.messages import FIND, Turn, boxes
@@ -130,6 +133,88 @@ def test_settings_of_the_checkpoint_and_of_the_caller(talker: QwenVL, circle: st
             talker.chat(ask, **wrong)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"seed": 2**70}, "seed is a whole number from 0 to 9223372036854775807, not 1180591620717411303424"),
+        ({"seed": -1}, "seed is a whole number"),
+        ({"seed": "1"}, "seed is a whole number from 0 to 9223372036854775807, not '1'"),
+        ({"seed": None}, "seed is a whole number"),
+        ({"top_k": 1.5}, "top_k is a whole number of at least 0, not 1.5"),
+        ({"top_k": "5"}, "top_k is a whole number of at least 0, not '5'"),
+        ({"top_p": "0.3"}, "top_p is a number above 0 and at most 1, not '0.3'"),
+        ({"temperature": "hot"}, "temperature is a number from 0 to 1e30, not 'hot'"),
+        ({"temperature": 10**400}, "temperature is a number from 0 to 1e30"),
+        ({"temperature": True}, "temperature is a number"),
+        ({"max_new_tokens": 2.0}, "max_new_tokens is a whole number of at least 1, not 2.0"),
+        ({"max_new_tokens": True}, "max_new_tokens is a whole number"),
+        ({"max_window_size": "9"}, "max_window_size is a whole number of at least 0, not '9'"),
+        ({"system": 3}, "system is a text, not 3"),
+        ({"history": 3}, "a history is a list of (query, response), not 3"),
+        ({"history": "ab"}, "a history is a list of (query, response), not 'ab'"),
+        ({"history": ["ab"]}, "turn 1 of the history is no (query, response): 'ab'"),
+        ({"history": [("a", "b"), ("c",)]}, "turn 2 of the history is no (query, response): ('c',)"),
+        ({"history": [("a", "b", "c")]}, "turn 1 of the history is no (query, response)"),
+        ({"history": [{"query": "a", "response": "b"}]}, "turn 1 of the history is no (query, response)"),
+        ({"history": [("a", "b"), ("c", [{"box": 3}])]}, "turn 2 of the history: 'box' is a list of"),
+        ({"history": [(None, "b")]}, "turn 1 of the history: a message is a text or a list of elements"),
+        ({"query": []}, "the message is empty"),
+        ({"query": ""}, "the message is empty"),
+        ({"query": [{"text": ""}]}, "the message is empty"),
+        ({"query": None}, "a message is a text or a list of elements, not None"),
+        ({"query": 3}, "a message is a text or a list of elements, not 3"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["demo", "talker"])
+def test_what_is_no_question_and_no_setting(
+    wrong: dict[str, Any], message: str, kind: str, request: pytest.FixtureRequest
+) -> None:
+    """Each was a TypeError, IndexError or RuntimeError from deep inside, or "ab" a turn of two letters."""
+    model: QwenVL = request.getfixturevalue(kind)
+    if "system" in wrong and not model.is_chat:
+        message = "system"
+    with pytest.raises(ValueError, match=re.escape(message)) as caught:
+        model.chat(**{"query": "What?", "max_new_tokens": 1, **wrong})
+    assert "\n" not in str(caught.value)
+
+
+def test_numbers_of_other_libraries_are_settings(talker: QwenVL) -> None:
+    """A seed counted by numpy is a whole number."""
+    drawn = talker.chat("What?", seed=np.int64(3), top_k=np.int32(9), temperature=np.float32(2.0))  # type: ignore[arg-type]
+    assert drawn == talker.chat("What?", seed=3, top_k=9, temperature=2.0)
+
+
+def test_a_query_of_the_published_code(talker: QwenVL, circle: str) -> None:
+    """Its string, given to `chat` as it is, shows the model a file name and no picture; converted it is the
+    prompt of the elements, without a second "Picture 1: ".
+    """
+    listed: list[dict[str, Any]] = [
+        {"image": circle},
+        {"image": circle},
+        {"text": "Is it\n"},
+        {"ref": "the dog", "box": [(1, 2, 3, 4)]},
+        {"text": "?"},
+    ]
+    published = from_list_format(listed)
+    found = talker.from_published(published)
+    assert found == [
+        *({"image": circle}, {"image": circle}, {"text": "Is it\n"}),
+        *({"ref": "the dog"}, {"box": "(1,2),(3,4)"}, {"text": "?"}),
+    ]
+    given = talker.context(listed)
+    asked = talker.context(found)
+    assert asked.ids == given.ids
+    assert len(asked.images) == 2
+    assert talker.context(published).images == (), "a str is text"
+    assert talker.from_published("plain") == [{"text": "plain"}]
+    history = [Turn(found, talker.from_published("<ref>dog</ref><box>(0,0),(500,500)</box>"))]
+    assert talker.draw(history) is not None
+    with pytest.raises(ValueError, match="Unclosed"):
+        talker.from_published("<box>(1,2)")
+    with pytest.raises(ValueError, match="Unsupported element"):
+        from_list_format([{"picture": "a.png"}])
+
+
 def test_a_window_given_by_the_caller(talker: QwenVL) -> None:
     """max_window_size drops the oldest turns; here all of them."""
     history = [Turn("first", "1"), Turn("second", "2")]
@@ -146,6 +231,8 @@ def test_what_cannot_be_asked(demo: QwenVL, tmp_path: Path) -> None:
         demo.chat([{"images": "a.png"}])
     with pytest.raises(CheckpointError, match="no such folder"):
         QwenVL.from_pretrained(tmp_path / "none")
+    with pytest.raises(CheckpointError, match="~nosuchuser/x: no such folder"):
+        QwenVL.from_pretrained("~nosuchuser/x")
 
 
 def test_a_changed_picture_is_seen_anew(demo: QwenVL, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from qwen_vl.boxes import COLOURS
 from qwen_vl.checkpoint import DEMO_FOLDER
 from qwen_vl.options import printable
 from qwen_vl.session import QwenVL
+from qwen_vl.terminal import ChatError, Conversation
 
 ROOT = Path(__file__).parents[2]
 
@@ -187,7 +188,11 @@ def test_answers_cannot_steer_the_terminal(talk: Talk, monkeypatch: pytest.Monke
         ("/save a.png\n?\n", [], "/save: no boxes have been drawn"),
         ("/box red circle\n/save a.txt\n?\n", ["--image", "red.png"], "a.txt: no picture format"),
         ("/box red circle\n/save no/a.png\n?\n", ["--image", "red.png"], "no/a.png: cannot be written"),
-        ("/box red circle\n?\n", ["--image", "red.png", "--out", "red.png"], "cannot be written"),
+        ("?\n", ["--image", "red.png", "--out", "red.png"], "--out red.png: not a folder"),
+        ("?\n", ["--image", "red.png", "--out", "red.png/in/it"], "--out red.png/in/it: not a folder"),
+        ("?\n", ["--model", "~nosuchuser/x"], "~nosuchuser/x: no such folder, and not a hub id"),
+        ("/image ~nosuchuser/x.png\n?\n", [], "~nosuchuser/x.png: no such image file"),
+        ("/box red circle\n/save ~nosuchuser/a.png\n?\n", ["--image", "red.png"], "cannot be written"),
     ],
 )
 def test_faults_in_a_pipe(talk: Talk, lines: str, options: list[str], message: str, tmp_path: Path) -> None:
@@ -200,6 +205,34 @@ def test_faults_in_a_pipe(talk: Talk, lines: str, options: list[str], message: s
     assert message in error
     assert len(ended.out.splitlines()) <= 1
     assert "Traceback" not in ended.err
+
+
+def test_an_unknown_user_is_a_folder_name(
+    talk: Talk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--out ~nosuchuser/x` was a traceback after the model had loaded; ~ alone is still one's home."""
+    options = ("--image", "red.png", "--out")
+    assert talk("/box red circle\n", *options, "~nosuchuser/x").code == 0
+    assert (tmp_path / "~nosuchuser/x/red.boxes-1.png").is_file()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert talk("/box red circle\n", *options, "~/x").code == 0
+    assert (tmp_path / "home/x/red.boxes-1.png").is_file()
+
+
+def test_a_broken_picture_is_dropped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A waiting picture that cannot be read any more failed every question after it, for ever."""
+    settings = {"temperature": 0.0, "seed": 0, "max_new_tokens": 5}
+    model = QwenVL.from_pretrained("demo", "cpu", "float32")
+    conversation = Conversation(model, ["blue.png", "red.png"], tmp_path, settings, None)
+    Path("blue.png").write_bytes(b"broken")
+    with pytest.raises(ChatError, match=r"blue\.png: cannot be read.*; the picture is dropped, ask again"):
+        conversation.take("What colour is the circle?")
+    assert conversation.waiting == ["red.png"]
+    conversation.take("What colour is the circle?")
+    assert capsys.readouterr().out.split() == ["red"]
+    Path("red.png").unlink()
+    with pytest.raises(ChatError, match=r"red\.png: no such image file; /reset forgets the picture"):
+        conversation.take("And the shape?")
 
 
 def test_a_slash_as_a_word(talk: Talk) -> None:
@@ -290,7 +323,9 @@ def test_somebody_types(tmp_path: Path) -> None:
 
 
 def test_ctrl_c_stops_an_answer_then_the_conversation(tmp_path: Path, talker: str) -> None:
-    """While it answers, the answer ends and the prompt is back; at the prompt, the program, with 130."""
+    """While it answers, the answer ends and the prompt is back. At the prompt the line is dropped, and a slip
+    of the finger does not end a long conversation; twice in a row it does, with 130.
+    """
     path = Path(talker) / "model.safetensors"
     tensors = load_file(path)
     tensors["lm_head.weight"].zero_()  # all words are equal, and the first is said for ever
@@ -302,6 +337,18 @@ def test_ctrl_c_stops_an_answer_then_the_conversation(tmp_path: Path, talker: st
     terminal.until("\\x00" * 20)
     terminal.press("\x03")
     terminal.until("(stopped; the question and this answer are forgotten)")
+    terminal.until("> ")
+    for _ in range(2):  # the line between the two makes them no row
+        terminal.press("/nonsense")
+        terminal.until("/nonsense")
+        terminal.press("\x03")
+        terminal.until("(Ctrl-C once more, or Ctrl-D, ends)")
+        terminal.until("> ")
+        terminal.press("/what\n")
+        terminal.until("error: /what: no such command")
+        terminal.until("> ")
+    terminal.press("\x03")
+    terminal.until("(Ctrl-C once more, or Ctrl-D, ends)")
     terminal.until("> ")
     terminal.press("\x03")
     assert terminal.process.wait(60) == 130

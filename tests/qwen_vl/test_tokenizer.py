@@ -78,7 +78,10 @@ def test_decode(recorded: dict[str, Any], tokenizer: Tokenizer) -> None:
 def test_list_format(recorded: dict[str, Any], tokenizer: Tokenizer) -> None:
     """Image numbering, truncated box numbers, and the elements of every recorded text."""
     for case in recorded["from_list_format"]:
-        check(case["output"], from_list_format, case["input"])
+        output = case["output"]
+        if isinstance(output, dict):  # an error, whose spelling is ours
+            output = output | {"msg": output["msg"].replace("Unsupport ", "Unsupported ")}
+        check(output, from_list_format, case["input"])
     for case in recorded["cases"]:
         check(case["to_list_format"], to_list_format, tokenizer, case["text"])
         check(case["boxes"], boxes_with_refs, tokenizer, case["text"])
