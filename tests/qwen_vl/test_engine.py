@@ -91,7 +91,7 @@ def mixture(config: QwenVLConfig, seed: int, longest: int = 20, most_images: int
 
 
 @pytest.mark.parametrize("slots", SLOTS)
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_random_mixtures(small: QwenVL, seed: int, slots: int) -> None:
     """Token for token, with neighbours of every kind, in the order asked and shuffled."""
     queries = mixture(small.config, seed)
