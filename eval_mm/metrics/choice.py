@@ -9,6 +9,8 @@ right", "B" at the start, "option B" or "(B)" at the end of a sentence, "it is a
 with a word of denial ("unlikely", "ruled out", "but") or a question mark says nothing; reasons ("because it
 is not red") do not count; "not C" after a choice is left out. Another letter after the choice takes it back.
 
+What is no prose, as "B. dog", is read in choice_whole.py; its answers come first.
+
 Case: "a" and "I" are words, so a small letter counts only where no word can stand (alone, in brackets, before
 a full stop at an end, after "Answer:"), and a capital "A" or "I" followed by a word is no letter: "A dog" and
 "The answer is A dog" name no option but the dog.
@@ -17,6 +19,17 @@ a full stop at an end, after "Answer:"), and a capital "A" or "I" followed by a 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+from eval_mm.metrics.choice_whole import (
+    ALONE,
+    alone,
+    bare_answer,
+    fold,
+    letter_index,
+    same_text,
+    tidy,
+    with_text,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,61 +50,6 @@ def read_choice(text: str, options: Sequence[str]) -> ReadChoice | None:
     return None
 
 
-_EMPHASIS = re.compile(r"[*`$\0]|\\(?:text|mathrm|mathbf)\{([A-Za-z])\}")
-_QUOTES = re.compile(r"[\"“”‘]|(?<!\w)['’]|['’](?!\w)")
-
-
-def _tidy(text: str) -> str:
-    """Without emphasis and quotes, one space or one newline between words: what follows stays linear."""
-    plain = _QUOTES.sub("", _EMPHASIS.sub(r"\1", text))
-    plain = re.sub(r" ?\n\s*", "\n", re.sub(r"[^\S\n]+", " ", plain)).strip()
-    return re.sub(r"(?i)(\banswer ?:)\n", r"\1 ", plain)
-
-
-# Whole answers -----------------------------------------------------------------------------------------
-
-_ALONE = re.compile(r"(?:\\boxed)?[(\[{<]?\s?([A-Za-z])\s?[)\]}>]?[.):]?")
-_WITH_TEXT = re.compile(r"[(\[]?([A-Za-z])[)\]]?\s?[.):,\-–—]*\s+(\S.*)", re.DOTALL)
-
-
-def _alone(text: str, options: Sequence[str]) -> set[int]:
-    """A letter and no more: "B", "b.", "(B)". One of no option may still be an option's text."""
-    match = _ALONE.fullmatch(_tidy(text))
-    return {_index(match[1])} & {*range(len(options))} if match else set()
-
-
-def _index(letter: str) -> int:
-    return ord(letter.upper()) - ord("A")
-
-
-def _fold(text: str) -> str:
-    return " ".join(_tidy(text).casefold().split()).rstrip(".!").rstrip()
-
-
-def _without_article(text: str) -> str:
-    return re.sub(r"\A(?:an?|the) (?=.)", "", _fold(text))
-
-
-def _same_text(text: str, options: Sequence[str]) -> set[int]:
-    """Options that read like the text: letter for letter, else but for case, else but for a first article."""
-    for form in (str.strip, _fold, _without_article):
-        wanted = form(text)
-        found = {index for index, option in enumerate(options) if wanted and form(option) == wanted}
-        if found:
-            return found
-    return set()
-
-
-def _with_text(text: str, options: Sequence[str]) -> set[int]:
-    """Both of one option, as in "B. dog"; of two options if they disagree."""
-    for plain in (text.strip(), _tidy(text)):
-        if match := _WITH_TEXT.fullmatch(plain):
-            lettered, named = {_index(match[1])} & {*range(len(options))}, _same_text(match[2], options)
-            if lettered and named:
-                return lettered & named or lettered | named
-    return set()
-
-
 # Letters in prose --------------------------------------------------------------------------------------
 # First every letter that can be no word is marked: "B" becomes "\0B", "(b)" becomes "\0B)". A capital can be
 # no word unless it starts one ("B-flat", "B.C."); "A" and "I" only before a mark, the end or a word that goes
@@ -99,7 +57,7 @@ def _with_text(text: str, options: Sequence[str]) -> set[int]:
 
 _MARKED = re.compile(
     r"""[(\[{<]\s?([A-Za-z])\s?[)\]}>]
-      | (?<!\w)(?<!\w['’])(?:
+      | (?<![\w°])(?<!°\s)(?<!\w['’])(?:
             ([B-HJ-Z])(?!['’.\-]?\w)
           | ([AI])(?!['’.\-]?\w)
             (?=\s?(?:\Z|\n|[^\w\s]|(?:because|since|as|and|or|is\s(?:the\s)?(?:correct|right|best|answer|not|wrong))\b))
@@ -118,7 +76,8 @@ _END = rf"(?= ?(?:[.,;:!(]|\Z|[-–—] )|{_BECAUSE}|(?<=\)) (?!{_GOES_ON}))"
 
 _ANSWER = re.compile(
     rf"\b(?:answer|option|choice|letter)(?: (?:option|choice|letter)| to (?:the|this) question)? ?"
-    rf"(?:(?:is|would be|should be|must be)\b ?:?|[:=]) ?{_SURE}{_NOUN}(?:\\boxed)?{_LETTER}{_END}"
+    rf"(?:(?:is|would be|should be|must be)\b ?:?|[:=–—-]) ?{_SURE}{_NOUN}(?:\\boxed)?{_LETTER}{_END}"
+    rf"|\bcorrect ?[:=] ?{_LETTER}{_END}"
     rf"|{_LETTER} (?:is|would be|should be|must be) {_SURE}(?:the )?"
     rf"(?:answer|(?:correct|right|best)(?: (?:answer|option|choice|one))?){_END}",
     re.IGNORECASE,
@@ -126,7 +85,8 @@ _ANSWER = re.compile(
 _START = re.compile(_LETTER + _END)
 _OPTION = re.compile(
     rf"(?:\A|[,;:]|\b(?:so|is|be|choose|pick|select|say|think|(?:go|going) with)|['’]s) ?{_SURE}(?:\\boxed)?"
-    rf"(?:(?:the )?(?:option|choice):? {_LETTER}|\0[A-Z]\)){_END}",
+    rf"(?:(?:the )?(?:option|choice|letter|answer):? {_LETTER}|\0[A-Z]\)){_END}"
+    rf"|\bI(?:['’](?:d|ll)| would| will)? (?:choose|pick|select|go with) {_LETTER}{_END}",
     re.IGNORECASE,
 )
 _NOT_THAT = re.compile(
@@ -151,21 +111,35 @@ _REASON_FIRST = re.compile(
 _REASON_LAST = re.compile(_BECAUSE, re.IGNORECASE)
 _SENTENCE_END = re.compile(r"(?<=[.!?;]) |\n")
 _LISTED = re.compile(r"\0([A-Z])[.):] (?=\S)")
+_BEFORE_TEXT = r"(?:[.:,]?(?: [-–—])?[ \n]| ?\()"
 _VERDICT = 4
 """So many words may be a verdict on what stands before, "This one is wrong"; more go on about the answer."""
 
 
-def _marked(text: str) -> str:
-    """The text with its letters marked, without those that are set against the choice ("B, not C")."""
+def _marked(text: str, options: Sequence[str]) -> str:
+    """The text with its letters marked, without those that are set against the choice ("B, not C").
+
+    A letter within an option's text ("vitamin C") is none; an option's text that stands after its own letter
+    and would be a denial ("B. false") becomes "~".
+    """
 
     def mark(match: re.Match[str]) -> str:
-        return f"\0{match[match.lastindex or 0].upper()}" + ")" * (match.lastindex == 1)
+        if match.lastindex is None:
+            return match[0]
+        return f"\0{match[match.lastindex].upper()}" + ")" * (match.lastindex == 1)
 
-    return _NOT_THAT.sub("", _MARKED.sub(mark, _tidy(text)))
+    texts = [tidy(option).rstrip(".!") for option in options]
+    lettered = [re.escape(text) for text in texts if _MARKED.search(text) and not ALONE.fullmatch(text)]
+    within = rf"(?<!\w)(?i:{'|'.join(sorted(lettered, key=len, reverse=True))})(?!\w)|" if lettered else ""
+    marked = re.sub(within + _MARKED.pattern, mark, tidy(text), flags=re.VERBOSE)
+    for letter, own in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", texts, strict=False):
+        if _DOUBT.search(own):
+            marked = re.sub(rf"(?i)(\0{letter}\)?{_BEFORE_TEXT}){re.escape(own)}(?!\w)", r"\1~", marked)
+    return _NOT_THAT.sub("", marked)
 
 
 def _letters(text: str) -> set[int]:
-    return {_index(letter) for letter in re.findall(r"\0([A-Z])", text)}
+    return {letter_index(letter) for letter in re.findall(r"\0([A-Z])", text)}
 
 
 def _conclusions(text: str) -> list[str]:
@@ -206,7 +180,12 @@ def _is_rejected(following: Sequence[str]) -> bool:
 
 def _answer(text: str, options: Sequence[str]) -> set[int]:
     """The letter of "Answer: B", "The answer is (B)" or "B is right", be it after a list of the options."""
-    marked = _marked(text)
+    bare = bare_answer(text)
+    # "The answer is a" may have been cut off before its noun.
+    whole = with_text(bare, options) or (set() if bare[:1].islower() else alone(bare, options))
+    if whole:
+        return whole
+    marked = _marked(text, options)
     sentences = _conclusions(marked)
     found, rest = _stated(_ANSWER, sentences)
     if _is_rejected(rest[1:]):
@@ -221,15 +200,15 @@ def _at_start(text: str, options: Sequence[str]) -> set[int]:
 
     An option that itself looks so ("C. elegans") speaks against the letter.
     """
-    sentences, folded = _conclusions(_marked(text)), _fold(text)
+    sentences, folded = _conclusions(_marked(text, options)), fold(text)
     found = _first(sentences)
-    alike = {index for index, option in enumerate(options) if folded.startswith(f"{_fold(option)} ")}
+    alike = {index for index, option in enumerate(options) if folded.startswith(f"{fold(option)} ")}
     return found and found | alike | _others(found, sentences, options)
 
 
 def _option(text: str, options: Sequence[str]) -> set[int]:
     """The letter of "Option B" or "so (B)", where no other is mentioned."""
-    sentences = _conclusions(_marked(text))
+    sentences = _conclusions(_marked(text, options))
     found, _ = _stated(_OPTION, sentences)
     return found and found | _others(found, sentences, options)
 
@@ -252,9 +231,9 @@ _NAMED = re.compile(
 def _named(text: str, options: Sequence[str]) -> set[int]:
     """The option whose text is stated, "It is a dog.", "Yes, it is.", where no other occurs anywhere."""
     found, rest = _occurring(text, options)
-    if len({_fold(options[index]) for index in found}) != 1:
+    if len({fold(options[index]) for index in found}) != 1:
         return set()
-    certain = _fold(options[min(found)]) in ("yes", "no")  # "No, there is not."
+    certain = fold(options[min(found)]) in ("yes", "no")  # "No, there is not."
     sentences = _conclusions(rest)
     for number, said in enumerate(sentences):
         match = _NAMED.search(said)
@@ -266,9 +245,9 @@ def _named(text: str, options: Sequence[str]) -> set[int]:
 
 def _occurring(text: str, options: Sequence[str]) -> tuple[set[int], str]:
     """The options that occur in the text as whole words, the longest first, and the text, a NUL for each."""
-    rest = _tidy(text).casefold()
+    rest = tidy(text).casefold()
     found: set[int] = set()
-    folded = [_fold(option) for option in options]
+    folded = [fold(option) for option in options]
     for option in sorted({*folded}, key=lambda option: (-len(option), option)):
         if len(option) < 2 and not option.isdigit():
             continue
@@ -280,9 +259,9 @@ def _occurring(text: str, options: Sequence[str]) -> tuple[set[int], str]:
 
 
 _RULES: tuple[tuple[str, Callable[[str, Sequence[str]], set[int]]], ...] = (
-    ("letter alone", _alone),
-    ("the option's text", _same_text),
-    ("letter with the option's text", _with_text),
+    ("letter alone", alone),
+    ("the option's text", same_text),
+    ("letter with the option's text", with_text),
     ("Answer: letter", _answer),
     ("letter at the start", _at_start),
     ("option letter", _option),
