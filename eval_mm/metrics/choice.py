@@ -119,8 +119,8 @@ _VERDICT = 4
 def _marked(text: str, options: Sequence[str]) -> str:
     """The text with its letters marked, without those that are set against the choice ("B, not C").
 
-    A letter within an option's text ("vitamin C") is none; an option's text that stands after its own letter
-    and would be a denial ("B. false") becomes "~".
+    A letter within an option's text ("vitamin C") is none. An option's text after its own letter becomes "~":
+    "B. false" denies nothing, and "B. a long text is wrong" is as short a verdict as "B is wrong".
     """
 
     def mark(match: re.Match[str]) -> str:
@@ -133,8 +133,8 @@ def _marked(text: str, options: Sequence[str]) -> str:
     within = rf"(?<!\w)(?i:{'|'.join(sorted(lettered, key=len, reverse=True))})(?!\w)|" if lettered else ""
     marked = re.sub(within + _MARKED.pattern, mark, tidy(text), flags=re.VERBOSE)
     for letter, own in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", texts, strict=False):
-        if _DOUBT.search(own):
-            marked = re.sub(rf"(?i)(\0{letter}\)?{_BEFORE_TEXT}){re.escape(own)}(?!\w)", r"\1~", marked)
+        if own:
+            marked = re.sub(rf"(?i)(\0{letter}\)?{_BEFORE_TEXT}){re.escape(own)}(?!\w)[.!]?", r"\1~", marked)
     return _NOT_THAT.sub("", marked)
 
 

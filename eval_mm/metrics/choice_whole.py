@@ -22,6 +22,7 @@ def tidy(text: str) -> str:
 
 ALONE = re.compile(r"(?:\\boxed)?[(\[{<]?\s?([A-Za-z])\s?[)\]}>]?[.):]?")
 _WITH_TEXT = re.compile(r"[(\[]?([A-Za-z])(?:[)\]]?\s?[.):,\-–—]*\s+|[)\]]?[.):,]|[)\]])(\S.*)", re.DOTALL)
+_IN_BRACKETS = re.compile(r"\A\((.*)\)\.?\s*\Z", re.DOTALL)
 _LEAD = re.compile(
     r"""[\s*_]*(?:(?:so|therefore|thus|hence),?\s)?(?:the\s)?(?:(?:correct|right|best)\s)?
         (?:(?:answer|option|choice)(?:\sis(?::[*_]*|(?=\s))|\s?[:：=][*_]*)
@@ -73,10 +74,11 @@ def same_text(text: str, options: Sequence[str]) -> set[int]:
 
 
 def with_text(text: str, options: Sequence[str]) -> set[int]:
-    """Both of one option, as in "B. dog"; of two options if they disagree."""
+    """Both of one option, as in "B. dog" or "B (dog)"; of two options if they disagree."""
     for plain in (text.strip(), text.strip(" \n*_"), tidy(text)):
         if match := _WITH_TEXT.fullmatch(plain):
-            lettered, named = {letter_index(match[1])} & {*range(len(options))}, same_text(match[2], options)
+            lettered = {letter_index(match[1])} & {*range(len(options))}
+            named = same_text(match[2], options) or same_text(_IN_BRACKETS.sub(r"\1", match[2]), options)
             if lettered and named:
                 return lettered & named or lettered | named
     return set()

@@ -70,7 +70,7 @@ READ = [
     ("The answer is B because it is not a cat.", 1, ANSWER),
     ("The answer is B. Option C is wrong.", 1, ANSWER),
     ("C is the correct answer.", 2, ANSWER),
-    ("B (dog)", 1, START),
+    ("B (dog)", 1, WITH_TEXT),
     ("B, because it is not a cat", 1, START),
     ("It is not B, it is (C).", 2, OPTION),
     ("The answer is a dog", 1, TEXT),

@@ -22,6 +22,7 @@ QUESTIONS = Path(__file__).parents[3] / "shared/real_data/scienceqa/llava_test_C
         ("The answer is A. no, because it is far.", ("no", "yes"), 0),
         ("The answer is B - false\n\nIt is far.", ("true", "false"), 1),
         ("A. yes\nB. no\n\nAnswer: B", ("yes", "no"), 1),
+        ("B. a big brown dog with a bone is wrong", ("cat", "a big brown dog with a bone"), None),
         ("The answer is B. 45°F", ("32°F", "45°F"), 1),
         ("The answer is B. It is 45 °F or 45° F.", ("cold", "warm"), 1),
         ("The answer is B. It has vitamin C.", ("vitamin A", "vitamin C", "vitamin D"), 1),
@@ -36,7 +37,7 @@ QUESTIONS = Path(__file__).parents[3] / "shared/real_data/scienceqa/llava_test_C
 def test_an_options_own_text_is_neither_denial_nor_letter(
     text: str, options: Sequence[str], index: int | None
 ) -> None:
-    """ "A. no" denied its A, and the F of 45°F was a second letter; another option's text still counts."""
+    """The "no" of "A. no" denied its A, and the F of 45°F was a second letter; other texts still count."""
     found = read_choice(text, options)
     assert (None if found is None else found.index) == index
 
@@ -74,3 +75,15 @@ def test_every_right_answer_of_scienceqa_is_read(form: str, scienceqa: list[Mapp
     # The one question whose options are letters themselves: "A", its option D, stays the letter A.
     letters = [["B", "C", "D", "A"]] if form in TEXT_ALONE else []
     assert (len(scienceqa), missed) == (4241, letters)
+
+
+@pytest.mark.parametrize(
+    "form", ["{x}. {text}", "{x}.{text}", "The answer is {x}. {text}", "Answer: {x} ({text})."]
+)
+def test_a_letter_with_another_options_text_is_unparsed(
+    form: str, scienceqa: list[Mapping[str, Any]]
+) -> None:
+    """Of two options that are named neither may be taken, whatever the texts look like."""
+    for row in scienceqa:
+        right, options = row["answer"], row["choices"]
+        assert read_choice(form.format(x="ABCDE"[right], text=options[right - 1]), options) is None
