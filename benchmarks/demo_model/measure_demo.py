@@ -5,17 +5,21 @@
 The pictures are of evaluation seeds, which no training uses. Grounding counts a box that overlaps the true
 one by IoU >= 0.5; a scene's caption counts if it names every shape with its colour; every other answer must
 be the true one, letter for letter. Of the kinds that all pictures share, scenes are counted apart from print.
+`options` and `clip` are questions with options about pictures and clips, in the prompts of the benchmarks.
 Without options, the table is written to README.md beside this script.
 """
 
 import argparse
+import random
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from torch import inference_mode
 from tqdm import tqdm
 
+from data_scripts.drawn import choosing, clips
 from data_scripts.drawn.conversations import ASKED, SHOWS, Picture, asked, draw
 from data_scripts.drawn.scenes import FIRST_TRAINING_SEED, Scene
 from data_scripts.drawn.turns import Turn
@@ -30,7 +34,10 @@ FIRST_SEED = 200_000
 """Evaluation seeds beyond the bundled demo data, and beyond those lessons were chosen by (100,000 on)."""
 
 SCENES = 500
-"""Pictures of scenes; of every kind of print there are a third as many."""
+"""Pictures of scenes; of every kind of print, and of clips, there are a third as many."""
+
+WITH_OPTIONS = 2
+"""Questions with options for each picture and clip."""
 
 SHARED = ("count", "yes/no", "caption", "choice")
 """Kinds that are asked about scenes and about print."""
@@ -56,18 +63,20 @@ def right(turn: Turn, answer: str, picture: Picture) -> bool:
     return answer.strip() == turn.answer.strip()
 
 
-def ask(loaded: LoadedModel, turns: list[Turn], picture: Picture) -> list[str]:
-    """The model's answers to questions about one picture, greedy, with the limits of the benchmarks."""
-    pixels = preprocess(draw(picture), loaded.config.visual.image_size)
+def ask(loaded: LoadedModel, turns: Sequence[Turn], pictures: Sequence[Picture]) -> list[str]:
+    """The model's answers to questions about the same pictures, greedy, with the limits of the benchmarks."""
+    pixels = [preprocess(draw(picture), loaded.config.visual.image_size) for picture in pictures]
     with inference_mode():
-        features = image_features(loaded.model, [pixels])[0]
+        features = image_features(loaded.model, pixels)
+    first, *others = map(ImagePart, features)
+    shown = [first, *(part for other in others for part in ("\n", other))]
     answers = []
     for turn in turns:
         parts = [Special(part) if MARKS.fullmatch(part) else part for part in MARKS.split(turn.question)]
         least, most = LIMITS.get(turn.kind, (1, 10))
         found = generate(
             loaded.model,
-            [build_prompt(loaded.tokenizer, [ImagePart(features), *parts])],
+            [build_prompt(loaded.tokenizer, [*shown, *parts])],
             min_new_tokens=least,
             max_new_tokens=most,
             stop_ids=[loaded.tokenizer.eod_id],
@@ -76,9 +85,14 @@ def ask(loaded: LoadedModel, turns: list[Turn], picture: Picture) -> list[str]:
     return answers
 
 
+def with_options(turns: Sequence[Turn]) -> list[Turn]:
+    """The first questions that show their options."""
+    return [turn for turn in turns if "\nOptions: " in turn.question][:WITH_OPTIONS]
+
+
 def measure(loaded: LoadedModel, scenes: int, first_seed: int = FIRST_SEED) -> dict[str, list[bool]]:
     """Verdicts by kind of question over so many scenes and a third as much print; boxes also by shapes."""
-    verdicts: dict[str, list[bool]] = {kind: [] for kind in ASKED}
+    verdicts: dict[str, list[bool]] = {kind: [] for kind in (*ASKED, *choosing.KINDS)}
     for kind in SHARED:
         verdicts[f"{kind}, print"] = []
     for number in range(1, 4):
@@ -90,12 +104,20 @@ def measure(loaded: LoadedModel, scenes: int, first_seed: int = FIRST_SEED) -> d
     ]
     for show, seed in tqdm(pictures, unit="picture"):
         picture, turns = asked(seed, shows=(show,))
-        for turn, answer in zip(turns, ask(loaded, turns, picture), strict=True):
+        turns += with_options(choosing.about_picture(picture, random.Random(f"choosing {seed}")))
+        for turn, answer in zip(turns, ask(loaded, turns, (picture,)), strict=True):
             verdict = right(turn, answer, picture)
             shared = turn.kind in SHARED and not isinstance(picture, Scene)
             verdicts[f"{turn.kind}, print" if shared else turn.kind].append(verdict)
             if turn.kind == "grounding" and isinstance(picture, Scene):
                 verdicts[f"grounding, {len(picture.shapes)} shapes"].append(verdict)
+    for seed in tqdm(range(first_seed, first_seed + scenes // 3), unit="clip"):
+        clip = clips.clip(seed)
+        turns = with_options(choosing.about_clip(clip, random.Random(f"choosing {seed}")))
+        answers = ask(loaded, turns, clip.frames)
+        verdicts["clip"] += [
+            right(turn, answer, clip.frames[0]) for turn, answer in zip(turns, answers, strict=True)
+        ]
     return verdicts
 
 
@@ -114,7 +136,9 @@ def main() -> None:
     """Measures and shows the table."""
     parser = argparse.ArgumentParser(description="What the demo model gets right.")
     parser.add_argument("--model", help="a checkpoint folder (default: the bundled one)")
-    parser.add_argument("--scenes", type=int, default=SCENES, help=f"and a third as much print ({SCENES})")
+    parser.add_argument(
+        "--scenes", type=int, default=SCENES, help=f"and a third as much print and clips ({SCENES})"
+    )
     parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help=f"of the pictures ({FIRST_SEED})")
     arguments = parser.parse_args()
     scenes, first_seed = arguments.scenes, arguments.first_seed
