@@ -1,7 +1,7 @@
 """The demo model before its training, and its place in the package after it.
 
-    python -m qwen_vl.demo.make fresh FOLDER     writes the untrained model
-    python -m qwen_vl.demo.make bundle FOLDER    makes a trained one the bundled one, in bfloat16
+    python -m qwen_vl.demo.make fresh FOLDER       writes the untrained model
+    python -m qwen_vl.demo.make bundle FOLDER ..   bundles a trained one, or the mean of several, in bfloat16
 
 Deterministic: the vocabulary is learned from a fixed text, the weights are random numbers of a fixed seed,
 some of them in an order that small models take long to find by themselves:
@@ -19,6 +19,7 @@ resampler with heads of 128, positions stored for 16 x 16 patches), everything e
 
 import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -106,11 +107,29 @@ def make(folder: Path) -> None:
     save_checkpoint(fresh_model(), vocabulary, folder, torch.float32)
 
 
-def bundle(folder: Path) -> None:
-    """Make the trained checkpoint in `folder` the bundled one."""
-    trained = load(folder, "cpu", "float32")
-    save_checkpoint(trained.model, find_vocabulary(folder), DEMO_FOLDER, torch.bfloat16)
+def bundle(folders: Sequence[Path]) -> None:
+    """Make the mean of these trained checkpoints the bundled one, in bfloat16."""
+    save_checkpoint(mean_model(folders), find_vocabulary(folders[0]), DEMO_FOLDER, torch.bfloat16)
+
+
+def mean_model(folders: Sequence[Path]) -> QwenVL:
+    """The model whose weights are the mean of those in `folders`, in float32.
+
+    A lesson about new things costs some of the old ones; half-way back most of both is there
+    (https://arxiv.org/abs/2109.01903).
+    """
+    model, *others = (load(folder, "cpu", "float32").model for folder in folders)
+    weights = [dict(other.named_parameters()) for other in others]
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(torch.stack([parameter, *(other[name] for other in weights)]).mean(dim=0))
+    return model
 
 
 if __name__ == "__main__":
-    {"fresh": make, "bundle": bundle}[sys.argv[1]](Path(sys.argv[2]))
+    verb, *names = sys.argv[1:]
+    assert verb in ("fresh", "bundle"), verb
+    if verb == "fresh":
+        make(Path(names[0]))
+    else:
+        bundle([Path(name) for name in names])

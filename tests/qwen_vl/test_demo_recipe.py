@@ -5,8 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import torch
+
 from data_scripts.options import build_parser as data_parser
 from qwen_vl.__main__ import _parser as model_parser
+from qwen_vl.checkpoint import save_checkpoint
+from qwen_vl.demo.make import mean_model
+from qwen_vl.model import random_model
+from tests.qwen_vl.training import VOCABULARY, config
 
 SCRIPT = Path(__file__).parents[2] / "qwen_vl" / "demo" / "train.sh"
 
@@ -46,3 +52,16 @@ def test_every_command_of_the_recipe(tmp_path: Path) -> None:
     subprocess.run(command, check=True, capture_output=True)
     again = log.read_text().splitlines()[len(calls) :]
     assert [json.loads(line) for line in again] == calls[-1:], "finished lessons are taken again"
+
+
+def test_the_mean_of_two_lessons(tmp_path: Path) -> None:
+    """Guards the weights that are bundled: a weight left out of the mean would be the first lesson's."""
+    folders = [tmp_path / "a", tmp_path / "b"]
+    models = [random_model(config(), seed=seed, std=0.1) for seed in (3, 4)]
+    for folder, model in zip(folders, models, strict=True):
+        save_checkpoint(model, VOCABULARY, folder, torch.float32)
+    first, second = (dict(model.named_parameters()) for model in models)
+    for name, weight in mean_model(folders).named_parameters():
+        assert torch.equal(weight, (first[name] + second[name]) / 2), name
+    for name, weight in mean_model(folders[1:]).named_parameters():
+        assert torch.equal(weight, second[name]), name
