@@ -59,7 +59,7 @@ def write_raw(raw: Path, name: str, content: bytes) -> Path:
     """A file of the official folder, packed if its name ends so."""
     raw.mkdir(exist_ok=True)
     path = raw / name
-    path.write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    path.write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
     return path
 
 

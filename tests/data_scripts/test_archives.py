@@ -94,12 +94,12 @@ GOOD: dict[str, Callable[[], bytes]] = {
     "stored.zip": lambda: make_zip(compression=zipfile.ZIP_STORED),
     "deflated.zip": make_zip,
     "plain.tar": make_tar,
-    "packed.tar.gz": lambda: gzip.compress(make_tar()),
-    "packed.tgz": lambda: gzip.compress(make_tar()),
+    "packed.tar.gz": lambda: gzip.compress(make_tar(), mtime=0),
+    "packed.tgz": lambda: gzip.compress(make_tar(), mtime=0),
     "packed.tar.bz2": lambda: bz2.compress(make_tar()),
     "packed.tar.xz": lambda: lzma.compress(make_tar()),
     "zip.called.tar.gz": make_zip,
-    "tar.called.zip": lambda: gzip.compress(make_tar()),
+    "tar.called.zip": lambda: gzip.compress(make_tar(), mtime=0),
 }
 
 
@@ -113,7 +113,7 @@ def test_every_kind_is_unpacked(name: str, tmp_path: Path) -> None:
 
 def test_a_single_gz_file_is_unpacked(tmp_path: Path) -> None:
     """Guards annotation files that are published packed one by one."""
-    path = put(tmp_path, "rows.jsonl.gz", gzip.compress(b'{"id": 1}\n'))
+    path = put(tmp_path, "rows.jsonl.gz", gzip.compress(b'{"id": 1}\n', mtime=0))
     assert unpack(path, tmp_path / "out") == [tmp_path / "out/rows.jsonl"]
     assert (tmp_path / "out/rows.jsonl").read_bytes() == b'{"id": 1}\n'
 
@@ -290,7 +290,7 @@ def test_a_bomb_is_refused(kind: str, tmp_path: Path, monkeypatch: pytest.Monkey
     """Guards the disk against an archive that unpacks to thousands of times its size, listed or not."""
     monkeypatch.setattr(files, "SMALL", 1 << 20)
     zeros = {"zeros": bytes(8 << 20)}
-    content = make_zip(zeros) if kind == "zip" else gzip.compress(make_tar(zeros))
+    content = make_zip(zeros) if kind == "zip" else gzip.compress(make_tar(zeros), mtime=0)
     with pytest.raises(DataError, match="unpacks to more than"):
         unpack(put(tmp_path, f"a.{kind}", content), tmp_path / "out")
     assert list((tmp_path / "out").iterdir()) == []
@@ -318,7 +318,7 @@ def test_headers_are_not_read_without_end(case: str, place: str, tmp_path: Path)
     """Guards the memory: tarfile reads a header whole, and 0.6 MB packed can hold one of 600 MB."""
     content, said = HEADERS[case]
     before = make_tar({"a.txt": bytes(3 << 20)})[:-1024] if place == "second" else b""
-    archive = put(tmp_path, "a.tar.gz", gzip.compress(before + content + make_tar()))
+    archive = put(tmp_path, "a.tar.gz", gzip.compress(before + content + make_tar(), mtime=0))
     with pytest.raises(DataError, match=said) as raised:
         unpack(archive, tmp_path / "out")
     assert "\n" not in str(raised.value)
@@ -330,7 +330,7 @@ def test_headers_are_not_read_without_end(case: str, place: str, tmp_path: Path)
 def test_long_names_and_large_members_are_no_bombs(tmp_path: Path) -> None:
     """Guards the bound of headers against counting contents, those that are passed over too."""
     files = {"a long name/" * 60 + "a.txt": b"1", "big": bytes(5 << 20), "wanted.json": b"{}"}
-    archive = put(tmp_path, "a.tar.gz", gzip.compress(make_tar(files)))
+    archive = put(tmp_path, "a.tar.gz", gzip.compress(make_tar(files), mtime=0))
     assert open_member(archive, lambda name: name == "wanted.json") == ("wanted.json", b"{}")
     unpack(archive, tmp_path / "out")
     assert tree(tmp_path / "out") == files
@@ -338,7 +338,9 @@ def test_long_names_and_large_members_are_no_bombs(tmp_path: Path) -> None:
 
 def test_members_passed_over_are_forgotten(tmp_path: Path) -> None:
     """Guards the memory: a million empty members pack into 1 MB, and tarfile would keep a record of each."""
-    archive = put(tmp_path, "a.tar.gz", gzip.compress(tarfile.TarInfo("x").tobuf() * 10_000 + bytes(1024)))
+    archive = put(
+        tmp_path, "a.tar.gz", gzip.compress(tarfile.TarInfo("x").tobuf() * 10_000 + bytes(1024), mtime=0)
+    )
     tracemalloc.start()
     with pytest.raises(DataError, match=r"it has x, x, x, x, x and 9,995 more"):
         open_member(archive, lambda name: name == "readme.txt")
@@ -396,13 +398,13 @@ def test_a_member_that_is_not_there(tmp_path: Path) -> None:
 
 def test_a_single_gz_file_is_its_own_member(tmp_path: Path) -> None:
     """Guards a JSON file that is packed without a tar around it."""
-    archive = put(tmp_path, "val.json.gz", gzip.compress(b"[]"))
+    archive = put(tmp_path, "val.json.gz", gzip.compress(b"[]", mtime=0))
     assert open_member(archive, lambda name: name == "val.json") == ("val.json", b"[]")
 
 
 def test_a_damaged_member_is_one_line(tmp_path: Path) -> None:
     """Guards reading from a truncated archive: the fault is the archive's, and it is said."""
-    packed = gzip.compress(make_tar())
+    packed = gzip.compress(make_tar(), mtime=0)
     archive = put(tmp_path, "a.tar.gz", packed[: len(packed) // 3])
     with pytest.raises(DataError, match="truncated or damaged"):
         open_member(archive, lambda name: name == "readme.txt")

@@ -42,9 +42,9 @@ def zipped(name: str, content: bytes) -> bytes:
     [
         ("q.json", TEXT),
         ("q.json", b"\xef\xbb\xbf" + TEXT),
-        ("q.json.gz", gzip.compress(TEXT)),
-        ("q.gzip", gzip.compress(TEXT)),
-        ("q.json", gzip.compress(TEXT)),
+        ("q.json.gz", gzip.compress(TEXT, mtime=0)),
+        ("q.gzip", gzip.compress(TEXT, mtime=0)),
+        ("q.json", gzip.compress(TEXT, mtime=0)),
         ("q.tar.gz", tar("folder/q.json", TEXT)),
         ("q.json.zip", zipped("q.json", TEXT)),
         ("q.tgz", tar("q.json", TEXT)),
@@ -61,7 +61,7 @@ def test_every_packing_reads_the_same(tmp_path: Path, name: str, content: bytes)
 def test_lines_of_json_are_rows_whatever_the_name(tmp_path: Path, name: str) -> None:
     """Guards JSONL files called .json; the line number of a row counts blank lines."""
     content = b'{"a": 1}\n\n{"a": 2}\n'
-    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
+    (tmp_path / name).write_bytes(gzip.compress(content, mtime=0) if name.endswith(".gz") else content)
     rows = source.read(tmp_path / name).value
     assert [(row.fields, row.line) for row in rows] == [({"a": 1}, 1), ({"a": 2}, 3)]
 
@@ -87,7 +87,7 @@ def test_text_lines_end_at_line_feeds_only(tmp_path: Path) -> None:
         ("q.json", b'{"1": {}, "2": {}, "1": {}}', "not usable JSON: the key '1' stands twice in one object"),
         ("q.jsonl", b'{"a": 1}\n{"a": \n', "q.jsonl:2: not valid JSON"),
         ("q.jsonl", b'{"a": 1}\n[1]\n', "q.jsonl:2: expected a JSON object, got [1]"),
-        ("q.json.gz", gzip.compress(TEXT * 999)[:-30], "the gzip file is damaged or cut off"),
+        ("q.json.gz", gzip.compress(TEXT * 999, mtime=0)[:-30], "the gzip file is damaged or cut off"),
         ("q.json.gz", b"\x1f\x8bnonsense", "the gzip file is damaged or cut off"),
         ("q.tar.gz", tar("q.json", TEXT * 999)[:-40], "truncated or damaged"),
         ("q.tar.gz", tar("other.json", TEXT), "the member wanted is not in the archive; it has other.json"),
@@ -110,7 +110,9 @@ def test_a_bomb_is_not_read(name: str, tmp_path: Path, monkeypatch: pytest.Monke
     """Guards the memory: 0.6 MB packed can hold a gigabyte of blanks."""
     monkeypatch.setattr(files, "SMALL", 1 << 20)
     blanks = b" " * (8 << 20)
-    (tmp_path / name).write_bytes(tar("q.json", blanks) if name == "q.tar.gz" else gzip.compress(blanks))
+    (tmp_path / name).write_bytes(
+        tar("q.json", blanks) if name == "q.tar.gz" else gzip.compress(blanks, mtime=0)
+    )
     tracemalloc.start()
     with pytest.raises(DataError, match=r"has more than \d[\d,]+ bytes") as error:
         source.read(tmp_path / name)
@@ -123,9 +125,9 @@ def test_a_bomb_is_not_read(name: str, tmp_path: Path, monkeypatch: pytest.Monke
 def test_files_that_pack_well_are_read(tmp_path: Path) -> None:
     """Guards real annotations, of hundreds of MB at times: those that pack 200 times, small ones more."""
     rows = [{"question_id": 262148000 + number, "answer": "yes"} for number in range(100_000)]
-    (tmp_path / "q.json.gz").write_bytes(gzip.compress(json.dumps(rows).encode()))
+    (tmp_path / "q.json.gz").write_bytes(gzip.compress(json.dumps(rows).encode(), mtime=0))
     assert source.read(tmp_path / "q.json.gz").value == rows
-    (tmp_path / "q.txt.gz").write_bytes(gzip.compress((b" " * 1023 + b"\n") * 8192))
+    (tmp_path / "q.txt.gz").write_bytes(gzip.compress((b" " * 1023 + b"\n") * 8192, mtime=0))
     assert len(source.read(tmp_path / "q.txt.gz").value) == 8192
 
 

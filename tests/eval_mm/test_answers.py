@@ -24,7 +24,7 @@ ROWS = [{"id": key, "text": value} for key, value in TEXTS.items()]
 def write(folder: Path, content: Any, name: str = "answers.json") -> Path:
     text = content if isinstance(content, str) else json.dumps(content)
     path = folder / name
-    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    path.write_bytes(gzip.compress(text.encode(), mtime=0) if name.endswith(".gz") else text.encode())
     return path
 
 
@@ -172,7 +172,7 @@ def test_unreadable_files(tmp_path: Path) -> None:
     """Missing, damaged and non-text files are the user's to mend: no traceback."""
     with pytest.raises(UserError, match="cannot be read"):
         read_answers(tmp_path / "absent.json")
-    whole = gzip.compress(JSONL.encode())
+    whole = gzip.compress(JSONL.encode(), mtime=0)
     for name, content in {
         "cut.json.gz": whole[:-9],
         "not.json.gz": b"hello",

@@ -112,7 +112,7 @@ def test_captions_in_every_form(form: str, key: str, packed: bool, tmp_path: Pat
     """References in COCO's form or a list, answers by number or by file name: the same CIDEr."""
     path = tmp_path / ("refs.json.gz" if packed else "refs.json")
     raw = json.dumps(FILES[form]).encode()
-    path.write_bytes(gzip.compress(raw) if packed else raw)
+    path.write_bytes(gzip.compress(raw, mtime=0) if packed else raw)
     answers = tmp_path / "answers.json"
     names = {"image_id": (7, 12), "image_name": ("COCO_000000000007.jpg", "COCO_000000000012.jpg")}
     captions = ("a cat on a mat", "a dog")
@@ -157,7 +157,7 @@ def test_a_bad_file_of_captions_is_named(document: Any, message: str, tmp_path: 
 def test_a_cut_off_file_is_named(tmp_path: Path) -> None:
     """A download that broke off must not be half a benchmark."""
     path = tmp_path / "refs.json.gz"
-    path.write_bytes(gzip.compress(json.dumps(FILES["coco"]).encode())[:-9])
+    path.write_bytes(gzip.compress(json.dumps(FILES["coco"]).encode(), mtime=0)[:-9])
     with pytest.raises(UserError, match="damaged or cut off"):
         eval_mm.score(task="caption", references=str(path), predictions=path)
 

@@ -124,6 +124,22 @@ def test_the_key_is_in_no_file(tmp_path: Path) -> None:
         assert KEY.encode() not in content, path
 
 
+@pytest.mark.parametrize("key", ["1", "none", "10.00 10", None])
+def test_the_key_changes_no_score(key: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards the scores against a key that stands in them: a local server's `1` made `8 10` unreadable."""
+    monkeypatch.delenv("OPENAI_API_KEY")
+    if key is not None:
+        monkeypatch.setenv("OPENAI_API_KEY", key.replace(" ", ","))
+    run = write_run(tmp_path, 1)
+    says = "10.00,10\n1 none: none is 10.00,10"
+    with served(tmp_path, says=says) as url:
+        touchstone.judge(run, options(url), data=tmp_path / "data")
+    for line in journal(run):
+        assert (line["answer"], line["reference"]) == (10, 10)
+        reason = "1 none: none is [key]" if key == "10.00 10" else "1 none: none is 10.00,10"
+        assert line["reply"] == f"10.00,10\n{reason}"
+
+
 def test_the_server_asks_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards Retry-After in its three forms; anything else is no wait."""
     monkeypatch.setattr("touchstone.openai_judge.time.time", lambda: 1_700_000_000.0)

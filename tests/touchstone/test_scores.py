@@ -74,8 +74,9 @@ def test_by_hand(tmp_path: Path) -> None:
     assert found["touchstone_score/same_winner"] == pytest.approx(100 * 2 / 3)
     assert found["touchstone_score/order_gap"] == pytest.approx((2 + 2 + 1) / 3)
     # first shown less second: order 1 shows the reference first
-    bias = [9 - 6, 8 - 8, 7 - 3, 5 - 9, 8 - 10, 9 - 8, 10 - 4]
-    assert found["touchstone_score/position_bias"] == pytest.approx(sum(bias) / 7)
+    # question 3 has one order only: its answers' own difference is no bias
+    bias = [9 - 6, 8 - 8, 7 - 3, 5 - 9, 8 - 10, 9 - 8]
+    assert found["touchstone_score/position_bias"] == pytest.approx(sum(bias) / 6)
 
 
 def test_the_error_is_clustered_by_picture(tmp_path: Path) -> None:
@@ -251,7 +252,22 @@ def test_agreement(tmp_path: Path) -> None:
     assert [(pair.first, pair.second) for pair in found.pairs] == [(7, 7), (4, 7), (9.5, 5.5)]
     assert found.difference.value == pytest.approx((0 + 3 - 4) / 3)
     assert [pair.one.sample.id for pair in found.disagreements] == ["2", "1"]
+    assert found.not_shared == 1, "question 3 has no order that both could read"
     elsewhere = write_run(tmp_path / "b", 4, pictures=2, answers={"0": "Other"})
     write_journal(elsewhere, HAND)
     second = read_judged(read_run(elsewhere)[0], JUDGE)
     assert compare(read_judged(answered, JUDGE), second).other_answers == 1
+
+
+def test_agreement_is_over_the_same_orders(tmp_path: Path) -> None:
+    """Guards against position bias that poses as drift: an order that one run lacks counts in neither."""
+    run = write_run(tmp_path, 4, pictures=2)
+    other = Settings("m", OURS, repeat=1)
+    write_journal(run, HAND)
+    write_journal(run, {**HAND, ("1", 1): None, ("0", 2): None, ("2", 1): None, ("2", 2): None}, other)
+    (answered,) = read_run(run)
+    first, second = read_judged(answered, JUDGE), read_judged(answered, other)
+    found = compare(first, second)
+    assert [(pair.first, pair.second) for pair in found.pairs] == [(6, 6), (5, 5), (4, 4)]
+    assert found.not_shared == 1
+    assert compare(first[:2], second).not_shared == 2, "questions that one run lacks are left out too"

@@ -54,7 +54,7 @@ def write(raw: Path, files: dict[str, Any]) -> None:
             content = lines(value)
         else:
             content = json.dumps(value, ensure_ascii=False).encode()
-        path.write_bytes(gzip.compress(content) if name.endswith((".gz", ".gzip")) else content)
+        path.write_bytes(gzip.compress(content, mtime=0) if name.endswith((".gz", ".gzip")) else content)
 
 
 def prepare(capsys: Capture, name: str, tmp_path: Path, *flags: object, partial: bool = True) -> Ran:
