@@ -1,7 +1,7 @@
 """Do two judges, or one judge at two times, agree about the same answers?
 
-Compared are the questions that both runs have judged with the same answer text: a difference is then the
-judge's. Rank correlation is Spearman's, ties given their mean rank.
+Compared are the questions that both runs have judged with the same answer text, over the orders that both
+could read: a difference is then the judge's. Rank correlation is Spearman's, ties given their mean rank.
 """
 
 import math
@@ -18,7 +18,7 @@ APART = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One question judged in both runs; scores are the means of its orders, 1 to 10."""
+    """One question judged in both runs; scores are the means of the orders read in both, 1 to 10."""
 
     one: Judged
     first: float
@@ -34,12 +34,14 @@ class Pair:
 class Agreement:
     """What two judgings of the same answers have in common.
 
+    `other_answers` questions were answered otherwise, `not_shared` have no order that was read in both.
     `correlation` is None where it is not defined: fewer than two questions, or one score for all.
     `difference` is the mean of the second less the first, in points of 1 to 10, clustered by picture.
     """
 
     pairs: Sequence[Pair]
     other_answers: int
+    not_shared: int
     correlation: float | None
     difference: Metric
 
@@ -61,19 +63,32 @@ def compare(first: Sequence[Judged], second: Sequence[Judged]) -> Agreement:
             continue
         if one.answer != other.answer or one.sample != other.sample:
             other_answers += 1
-        else:
-            pairs.append(Pair(one, one.mean, other.mean))
+        elif scores := _shared(one, other):
+            pairs.append(Pair(one, *(math.fsum(row) / len(row) for row in zip(*scores, strict=True))))
+    not_shared = len({one.sample.id for one in (*first, *second)}) - len(pairs) - other_answers
     if not pairs:
         raise UserError(
-            f"the runs have no judged answer in common ({other_answers:,} questions were answered otherwise)"
+            f"the runs have no judged answer in common ({other_answers:,} questions were answered otherwise, "
+            f"{not_shared:,} have no order that was read in both)"
         )
     differences = [Score(pair.difference, cluster(pair.one.sample)) for pair in pairs]
     return Agreement(
         pairs,
         other_answers,
+        not_shared,
         spearman([pair.first for pair in pairs], [pair.second for pair in pairs]),
         mean(differences, 1.0, (-9.0, 9.0)),
     )
+
+
+def _shared(one: Judged, other: Judged) -> list[tuple[float, float]]:
+    """The answer's scores in the orders that could be read in both runs."""
+    return [
+        (first.answer, second.answer)
+        for first, second in zip(one.judgements, other.judgements, strict=True)
+        if first is not None and first.answer is not None
+        if second is not None and second.answer is not None
+    ]
 
 
 def spearman(first: Sequence[float], second: Sequence[float]) -> float | None:

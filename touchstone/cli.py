@@ -248,6 +248,7 @@ def _agreement(arguments: argparse.Namespace) -> int:
         ("figure", "value"),
         ("questions judged in both", f"{len(found_both.pairs):,}"),
         ("left out: answered otherwise", f"{found_both.other_answers:,}"),
+        ("left out: no order read in both", f"{found_both.not_shared:,}"),
         ("rank correlation", "not defined" if rho is None else f"{rho:.4f}"),
         ("mean difference, second less first, points", f"{difference.value:+.3f}{stderr}"),
         (f"{APART:g} points apart or more", f"{len(found_both.disagreements):,}"),

@@ -18,6 +18,7 @@ from openai import (
 
 from touchstone.judges import Again, Refused, Reply, Stop
 from touchstone.prompts import Ask
+from touchstone.replies import read
 from touchstone.settings import Settings
 
 PATH = "/chat/completions"
@@ -25,6 +26,9 @@ NO_COMPLETION = "the server's reply is no chat completion"
 
 HIDDEN = "[key]"
 """What stands for the key wherever a server repeats it."""
+
+SHORTEST = 8
+"""Characters from which on a key is hidden: a shorter one is a placeholder and may stand in any text."""
 
 OVERLOADED = frozenset({408, 409, 425, 429})
 
@@ -77,7 +81,12 @@ class OpenAIJudge:
         if not isinstance(text, str):
             raise Again(NO_COMPLETION)
         usage = value.get("usage") or {}
-        return Reply(self._hidden(text), _number(usage, "prompt_tokens"), _number(usage, "completion_tokens"))
+        if read(text) is None:
+            shown = self._hidden(text)
+        else:  # the scores stay as they came, whatever the key is
+            scores, newline, reason = text.lstrip().partition("\n")
+            shown = scores + newline + self._hidden(reason)
+        return Reply(shown, _number(usage, "prompt_tokens"), _number(usage, "completion_tokens"))
 
     def _fault(self, error: APIStatusError) -> Exception:
         status = error.status_code
@@ -93,7 +102,7 @@ class OpenAIJudge:
         return Refused(said)
 
     def _hidden(self, text: str) -> str:
-        return text.replace(self._key, HIDDEN)
+        return text.replace(self._key, HIDDEN) if len(self._key) >= SHORTEST else text
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -68,10 +68,11 @@ class Score(NamedTuple):
 def metrics(judged: Sequence[Judged]) -> Metrics:
     """The score, its bounds, the reference answers' own, dimensions, sub-tasks, and what the orders say.
 
-    Scores are x 100. `same_winner` is the percentage of questions judged twice in which both orders prefer
-    the same answer, or neither; `order_gap` the mean distance of an answer's two scores and `position_bias`
-    the mean of the first shown answer's score less the second's, both in points of 1 to 10. Empty where
-    nothing could be read.
+    Scores are x 100. Of the questions whose two orders could be read: `same_winner` is the percentage in
+    which both orders prefer the same answer, or neither; `order_gap` the mean distance of an answer's two
+    scores and `position_bias` the mean of the first shown answer's score less the second's, both in points
+    of 1 to 10. A single order would bring the answers' own difference into the bias. Empty where nothing
+    could be read.
     """
     scores = list(_answers(judged))
     if not scores:
@@ -102,15 +103,14 @@ def orders(judged: Sequence[Judged]) -> Metrics:
     leads: list[Score] = []
     for one in judged:
         here = cluster(one.sample)
-        leads += [Score(lead(said), here) for said in one.readable]
         if one.num_missing == 0:
             first, second = one.readable
+            leads += [Score(lead(said), here) for said in one.readable]
             same.append(Score(float(winner(first) == winner(second)), here))
             gaps.append(Score(abs((first.answer or 0.0) - (second.answer or 0.0)), here))
     if same:
         found[f"{HEADLINE}/same_winner"] = mean(same, 100.0, (0.0, 100.0))
         found[f"{HEADLINE}/order_gap"] = mean(gaps, 1.0, (0.0, MOST - LEAST))
-    if leads:
         found[f"{HEADLINE}/position_bias"] = mean(leads, 1.0, (LEAST - MOST, MOST - LEAST))
     return found
 
