@@ -2,7 +2,8 @@
 
 One place decides what is asked again. A call that fails is repeated after a wait that doubles, with jitter,
 and is never shorter than the server asks for; a reply that cannot be read is asked for once more and then
-recorded as missing; what fails in the end is not recorded and is asked again by the next try.
+recorded as missing; what fails in the end, is refused or is cut off before its scores is no judgement and is
+asked again by the next try. Where nothing else comes back the run stops: no further call would do better.
 """
 
 import asyncio
@@ -20,6 +21,12 @@ from touchstone.settings import Settings
 
 READINGS = 2
 """How often a judgement is asked for whose reply cannot be read."""
+
+REFUSALS = 5
+"""Questions that are refused, and none ever judged, before all are taken for refused."""
+
+UNREADABLE = 10
+"""Judgements that are unreadable, and none ever readable, before all are taken for unreadable."""
 
 
 class Work(NamedTuple):
@@ -66,7 +73,16 @@ class Tally:
     made: int = 0
     missing: int = 0
     failed: list[str] = field(default_factory=list)
+    refused: dict[tuple[str, int], str] = field(default_factory=dict)
     too_dear: int = 0
+
+    def refuse(self, one: Work, reason: str, ever_made: bool) -> None:
+        """Notes a question that gets no scores; raises Stop where that seems to be all of them."""
+        self.failed.append(f"'{one.id}' in order {one.order}: {reason}")
+        self.refused[one.id, one.order] = reason
+        questions = {name for name, _ in self.refused}
+        if not ever_made and len(questions) >= REFUSALS:
+            raise Stop(f"the judge's server refuses the first {len(questions)} questions: {reason}")
 
 
 async def judge_all(
@@ -76,14 +92,14 @@ async def judge_all(
     journal: Journal,
     limits: Limits,
     budget: Budget,
+    tally: Tally,
     advance: Callable[[], object] = lambda: None,
-) -> Tally:
-    """Makes every judgement, at most `limits.concurrency` calls at a time.
+) -> None:
+    """Makes every judgement, at most `limits.concurrency` calls at a time, and counts them in `tally`.
 
     Raises:
         Stop: no call can succeed; what was judged before is journalled.
     """
-    tally = Tally()
     left = iter(work)
     try:
         async with asyncio.TaskGroup() as group:
@@ -93,7 +109,6 @@ async def judge_all(
         raise _first(faults) from None
     finally:
         await judge.close()
-    return tally
 
 
 def _first(group: BaseExceptionGroup[Exception]) -> Exception:
@@ -123,11 +138,19 @@ async def _worker(
                 replies.append(await _patiently(one.ask, judge, limits))
             except (Again, Refused) as fault:
                 budget.settle(held, 0, 0)
-                if isinstance(fault, Refused) and not tally.made:
-                    raise Stop(f"the judge's server refuses the first question: {fault}") from None
-                tally.failed.append(f"'{one.id}' in order {one.order}: {fault}")
+                if isinstance(fault, Refused):
+                    tally.refuse(one, str(fault), bool(journal.judgements))
+                else:
+                    tally.failed.append(f"'{one.id}' in order {one.order}: {fault}")
                 break
             budget.settle(held, *_tokens(replies[-1:], one.ask, settings))
+            if replies[-1].cut:
+                replies.clear()
+                cut = (
+                    f"the reply was cut off before its scores; --max-reply-tokens {settings.max_reply_tokens}"
+                )
+                tally.refuse(one, f"{cut} is too few", bool(journal.judgements))
+                break
             found = read(replies[-1].text)
         if found is None and len(replies) < READINGS:
             continue
@@ -148,6 +171,13 @@ async def _worker(
         tally.made += 1
         tally.missing += found is None
         advance()
+        if (
+            found is None
+            and tally.missing >= UNREADABLE
+            and all(s.answer is None for s in journal.judgements)
+        ):
+            reply = " ".join(replies[-1].text.split())[:200]
+            raise Stop(f"none of the first {tally.missing} judgements can be read; the last reply: '{reply}'")
 
 
 async def _patiently(ask: Ask, judge: Judge, limits: Limits) -> Reply:

@@ -104,7 +104,7 @@ def _add_judge(parser: Parser) -> None:
         "--max-cost",
         type=_money,
         metavar="USD",
-        help="never spend more on these answers, earlier tries counted",
+        help="never spend more on these answers, all tasks and earlier tries counted",
     )
     add("--yes", action="store_true", help="do not ask before spending")
     add("--dry-run", action="store_true", help="only tell what would be asked and what it would cost")

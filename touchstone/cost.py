@@ -85,7 +85,8 @@ class Plan:
         """In two lines what it is and what it costs."""
         lines = [
             f"judge {settings.model}: {self.calls:,} calls to make, {self.done:,} judgements are there; "
-            f"prompt {settings.prompt.name} {settings.prompt.sha256[:12]}",
+            f"prompt {settings.prompt.name} {settings.prompt.sha256[:12]}"
+            + (f"; server {settings.base_url}" if settings.base_url else ""),
             f"tokens: {self.prompt_tokens:,} in ({self.counted}), about {self.reply_tokens:,} out, at most "
             f"{self.most_reply_tokens:,}",
         ]

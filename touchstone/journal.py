@@ -2,7 +2,7 @@
 
 import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -72,6 +72,11 @@ class Journal:
     def get(self, sample_id: str, order: int, key: str) -> Judgement | None:
         """The judgement of exactly this answer in this order, or None."""
         return self._known.get((sample_id, order, key))
+
+    @property
+    def judgements(self) -> Collection[Judgement]:
+        """All of them, those of earlier answers among them."""
+        return self._known.values()
 
     def __enter__(self) -> "Journal":
         return self

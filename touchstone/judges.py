@@ -8,11 +8,15 @@ from touchstone.prompts import Ask
 
 
 class Reply(NamedTuple):
-    """What came back; tokens as the server counted them, None where it did not say."""
+    """What came back; tokens as the server counted them, None where it did not say.
+
+    `cut` says that the limit of tokens ended it before its first line was whole.
+    """
 
     text: str
     prompt_tokens: int | None = None
     reply_tokens: int | None = None
+    cut: bool = False
 
 
 class Stop(UserError):

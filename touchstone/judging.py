@@ -2,8 +2,10 @@
 
 import asyncio
 import os
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,10 @@ from eval_mm.schema import Result
 from touchstone import prompts, scores
 from touchstone.answered import Answered, Item, import_answers, read_run
 from touchstone.asking import Tally, Work, judge_all
-from touchstone.cost import Budget, Plan, plan, spent_on
+from touchstone.cost import Budget, Plan, Prices, plan, spent_on
 from touchstone.journal import ORDERS, Journal, Judgement
 from touchstone.journal import read as read_journal
-from touchstone.judges import Judge
+from touchstone.judges import Judge, Stop
 from touchstone.options import Options, checked
 from touchstone.settings import Settings
 
@@ -65,13 +67,21 @@ def judge(
     chosen = Options(options) if isinstance(options, str) else options
     settings, make = chosen.settings(), checked(chosen)
     where = None if data is None else str(data)
-    folder = _folder(Path(run), None if out is None else Path(out), task, where)
-    found = read_run(folder, task, where)
-    planned = [(answered, *_work(answered, settings)) for answered in found]
+    kept = None if out is None else Path(out)
+    with tempfile.TemporaryDirectory() as trial:
+        if chosen.dry_run and kept is not None:  # what is only told leaves no run behind
+            there, kept = kept, Path(trial) / "run"
+            if there.is_dir():
+                shutil.copytree(there, kept)
+        folder = _folder(Path(run), kept, task, where)
+        found = read_run(folder, task, where)
+        planned = [(answered, *_work(answered, settings)) for answered in found]
     told = plan([one.ask for _, work, _ in planned for one in work], sum(n for *_, n in planned), settings)
     if not agree(_told(told, settings, chosen)) or chosen.dry_run:
         return []
-    return [_judge(answered, settings, make, chosen, progress) for answered in found]
+    before = sum(_spent_before(answered, settings, chosen.prices) for answered in found)
+    budget = Budget(chosen.prices, chosen.max_cost, settings, before)
+    return [_judge(answered, settings, make, chosen, budget, progress) for answered in found]
 
 
 def _folder(run: Path, out: Path | None, task: str | None, data: str | None) -> Path:
@@ -112,24 +122,35 @@ def _judge(
     settings: Settings,
     make: Callable[[Settings], Judge],
     options: Options,
+    budget: Budget,
     progress: bool,
 ) -> Verdict:
+    """One task judged; raises Stop, the numbers of what is there written before."""
     with Journal(answered.journal(settings.hash)) as journal:
         work, _ = _work(answered, settings)  # again, now that nobody else writes
-        before = [
-            said for one in read_judged(answered, settings) for said in one.judgements if said is not None
-        ]
-        budget = Budget(options.prices, options.max_cost, settings, spent_on(before, options.prices))
+        elsewhere = budget.spent - _spent_before(answered, settings, options.prices)
         tally = Tally()
         if work:
             from tqdm import tqdm
 
             quiet = not (progress and sys.stderr.isatty())
             with tqdm(total=len(work), desc=answered.stored.task.name, unit="call", disable=quiet) as bar:
-                tally = asyncio.run(
-                    judge_all(work, make(settings), settings, journal, options.limits, budget, bar.update)
+                judging = judge_all(
+                    work, make(settings), settings, journal, options.limits, budget, tally, bar.update
                 )
-    return conclude(answered, settings, tally, None if options.prices is None else budget.spent)
+                try:
+                    asyncio.run(judging)
+                except Stop:
+                    if journal.judgements:  # a judge that never judged leaves no result
+                        conclude(answered, settings, tally)
+                    raise
+    return conclude(answered, settings, tally, None if options.prices is None else budget.spent - elsewhere)
+
+
+def _spent_before(answered: Answered, settings: Settings, prices: Prices | None) -> float:
+    """What the judgements of a task's answers have cost so far."""
+    judged = read_judged(answered, settings)
+    return spent_on([said for one in judged for said in one.judgements if said is not None], prices)
 
 
 def conclude(
@@ -139,7 +160,7 @@ def conclude(
     judged = read_judged(answered, settings)
     verdict = Verdict(result(answered, judged, settings), judged, tally or Tally(), spent)
     suffix = settings.protocol
-    rows = jsonl(row(one) for one in judged)
+    rows = jsonl(row(one, verdict.tally.refused) for one in judged)
     write_all(
         {
             answered.folder / f"scores.{suffix}.jsonl": rows,
@@ -183,7 +204,7 @@ def result(answered: Answered, judged: Sequence[scores.Judged], settings: Settin
         num_published=task.num_samples,
         num_unparsed=sum(one.answer is not None and one.mean is None for one in judged),
         num_errors=num_errors,
-        complete=whole and not demo and num_errors == 0 and unasked == 0,
+        complete=whole and not demo and num_errors == 0 and unasked == 0 and unreadable == 0,
         demo=demo,
         config={
             **asked.config,
@@ -200,8 +221,16 @@ def result(answered: Answered, judged: Sequence[scores.Judged], settings: Settin
     )
 
 
-def row(one: scores.Judged) -> dict[str, Any]:
-    """A row of scores.jsonl: the mean of the answer's judgements as a value of 0.1 to 1, and both of them."""
+def row(one: scores.Judged, refused: Mapping[tuple[str, int], str]) -> dict[str, Any]:
+    """A row of scores.jsonl: the mean of the answer's judgements as a value of 0.1 to 1, and both of them.
+
+    `refused` are the reasons of judgements, by sample and order, that this try was refused.
+    """
+    reasons = [
+        f"order {order}: {refused[one.sample.id, order]}"
+        for order in ORDERS
+        if (one.sample.id, order) in refused
+    ]
     said = [
         "not asked"
         if judgement is None
@@ -215,7 +244,7 @@ def row(one: scores.Judged) -> dict[str, Any]:
         "value": None if one.mean is None else one.mean / 10,
         "answer": one.answer or "",
         "explanation": f"reference shown first: {said[0]}; answer shown first: {said[1]}",
-        "error": "the model gave no answer" if one.answer is None else None,
+        "error": "the model gave no answer" if one.answer is None else "; ".join(reasons) or None,
         "poses": one.answer is not None and prompts.poses(one.answer),
     }
 
@@ -249,6 +278,7 @@ def stored_settings(answered: Answered, wanted: str | None = None) -> Settings:
         fields["temperature"],
         fields["max_reply_tokens"],
         fields["repeat"],
+        fields.get("base_url"),
     )
 
 

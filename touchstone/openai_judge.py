@@ -36,7 +36,8 @@ OVERLOADED = frozenset({408, 409, 425, 429})
 class OpenAIJudge:
     """Asks one server with one key, which is kept in memory and put in no text."""
 
-    def __init__(self, settings: Settings, base_url: str | None, key: str, key_name: str, seconds: float):
+    def __init__(self, settings: Settings, key: str, key_name: str, seconds: float):
+        assert settings.base_url, f"{settings.model} has no server"
         self._settings, self._key, self._key_name = settings, key, key_name
         self._fixed: dict[str, object] = {
             "model": settings.model,
@@ -48,7 +49,7 @@ class OpenAIJudge:
             self._fixed["stop"] = list(settings.prompt.stop)
         self._client = AsyncOpenAI(
             api_key=key,
-            base_url=base_url,
+            base_url=settings.base_url,  # given always: OPENAI_BASE_URL would send the key elsewhere
             max_retries=0,
             timeout=Timeout(seconds, connect=min(seconds, 10.0)),
         )
@@ -74,7 +75,8 @@ class OpenAIJudge:
 
     def _reply(self, value: Any) -> Reply:
         try:
-            message = value["choices"][0]["message"]
+            choice = value["choices"][0]
+            message = choice["message"]
             text = message.get("content") or message.get("refusal") or ""
         except (LookupError, TypeError, AttributeError):
             raise Again(NO_COMPLETION) from None
@@ -86,7 +88,8 @@ class OpenAIJudge:
         else:  # the scores stay as they came, whatever the key is
             scores, newline, reason = text.lstrip().partition("\n")
             shown = scores + newline + self._hidden(reason)
-        return Reply(shown, _number(usage, "prompt_tokens"), _number(usage, "completion_tokens"))
+        cut = choice.get("finish_reason") == "length" and "\n" not in text.lstrip()
+        return Reply(shown, _number(usage, "prompt_tokens"), _number(usage, "completion_tokens"), cut)
 
     def _fault(self, error: APIStatusError) -> Exception:
         status = error.status_code

@@ -18,6 +18,10 @@ LOCAL_KEY = "none"
 """What a server of one's own gets where no key is set: the client insists on one."""
 
 
+OPENAI = "https://api.openai.com/v1"
+"""Where the key goes without --base-url, whatever the client's own variables say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Options:
     """How to judge: `judge` a model's name or `stub`, the rest as on the command line."""
@@ -39,7 +43,8 @@ class Options:
         if not self.judge.strip():
             raise UserError("--judge is empty; name a model, or 'stub'")
         prompt = prompts.load(self.judge_prompt)
-        return Settings(self.judge, prompt, self.temperature, self.max_reply_tokens, self.repeat)
+        server = None if self.judge == STUB else (self.base_url or OPENAI).rstrip("/")
+        return Settings(self.judge, prompt, self.temperature, self.max_reply_tokens, self.repeat, server)
 
 
 def checked(options: Options) -> Callable[[Settings], Judge]:
@@ -64,7 +69,7 @@ def checked(options: Options) -> Callable[[Settings], Judge]:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):  # not repeated: it may be the key itself
         raise UserError("--api-key-env: expected the name of an environment variable")
     key = os.environ.get(name, "").strip()
-    if not key and options.base_url is None:
+    if not key and options.base_url is None and not options.dry_run:
         raise UserError(f"--judge {options.judge} needs a key in the environment: set {_shown(name)}")
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise UserError(f"{_shown(name)}: expected a key of printable ASCII characters")
@@ -72,7 +77,7 @@ def checked(options: Options) -> Callable[[Settings], Judge]:
     def make(settings: Settings) -> Judge:
         from touchstone.openai_judge import OpenAIJudge
 
-        return OpenAIJudge(settings, options.base_url, key or LOCAL_KEY, f"${name}", options.limits.seconds)
+        return OpenAIJudge(settings, key or LOCAL_KEY, f"${name}", options.limits.seconds)
 
     return make
 

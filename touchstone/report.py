@@ -87,6 +87,16 @@ def lines(metrics: Mapping[str, Metric]) -> list[Line]:
     return sorted(found, key=lambda line: ("", "dimension", "sub-task").index(line.group))
 
 
+def bounds(result: Result) -> str:
+    """How many judgements are missing and what the score could be with them; empty where it is the score."""
+    metrics, judge = result.metrics, result.config["judge"]
+    low, high = (metrics.get(f"{HEADLINE}/{name}") for name in ("lower", "upper"))
+    if low is None or high is None or low.value == high.value:
+        return ""
+    missing = judge["unreadable"] + judge["not_asked"] + len(ORDERS) * result.num_errors
+    return f"{missing:,} judgements missing, bounds {low.value:.1f}-{high.value:.1f}"
+
+
 def table(result: Result) -> str:
     """The figures of a result, and the published ones of its task, for the terminal."""
     judge = result.config["judge"]
@@ -103,6 +113,8 @@ def table(result: Result) -> str:
         f"{judge['unreadable']:,}, not asked {judge['not_asked']:,}, failed answers {result.num_errors:,}, "
         f"answers posing as part of a prompt {judge['posing_answers']:,}",
     ]
+    if found := bounds(result):
+        told.append(found)
     figures = published.figures(result.task)
     if figures:
         told.append(f"\npublished, {published.JUDGED_BY}: not to be compared with another judge")
@@ -133,6 +145,7 @@ def html(answered: Answered, result: Result, judged: Sequence[Judged]) -> str:
         result=result,
         judge=result.config["judge"],
         warning=STUB_WARNING if result.config["judge"]["model"] == "stub" else "",
+        bounds=bounds(result),
         lines=lines(result.metrics),
         figures=published.figures(result.task),
         judged_by=published.JUDGED_BY,

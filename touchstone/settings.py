@@ -15,7 +15,8 @@ STUB = "stub"
 class Settings:
     """The judge and what it is told. `temperature` None leaves it to the server.
 
-    `repeat` tells apart judgements of the same answers by the same judge at different times.
+    `repeat` tells apart judgements of the same answers by the same judge at different times. `base_url` is
+    the server's, None for the stub: two servers may run two models under one name.
     """
 
     model: str
@@ -23,6 +24,7 @@ class Settings:
     temperature: float | None = 0.0
     max_reply_tokens: int = 512
     repeat: int = 0
+    base_url: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """What a result says of its judge."""
@@ -33,7 +35,7 @@ class Settings:
             "temperature": self.temperature,
             "max_reply_tokens": self.max_reply_tokens,
             "repeat": self.repeat,
-        }
+        } | ({} if self.base_url is None else {"base_url": self.base_url})
 
     @property
     def hash(self) -> str:

@@ -24,14 +24,14 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
 
-def chat(text: str) -> Answer:
-    """A chat completion."""
+def chat(text: str, finish: str = "stop") -> Answer:
+    """A chat completion, and why it ended."""
     value = {
         "id": "x",
         "object": "chat.completion",
         "created": 0,
         "model": "m",
-        "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": text}}],
+        "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}],
         "usage": {"prompt_tokens": 700, "completion_tokens": 20, "total_tokens": 720},
     }
     return Answer(200, json.dumps(value).encode(), {})
@@ -44,7 +44,10 @@ def fault(status: int, message: str, **headers: str) -> Answer:
 
 
 class Server:
-    """Answers by a config: `faults` (a share), `seed`, `delay` (seconds), `key`, `says`, `log`."""
+    """Answers by a config: `faults` (a share), `seed`, `delay` (seconds), `key`, `says`, `log`.
+
+    `refuses` is a text whose questions get 400, `finish` why a reply ended.
+    """
 
     def __init__(self, config: dict[str, Any]):
         self.config = config
@@ -68,6 +71,9 @@ class Server:
         if self.config.get("status"):
             self.note(str(self.config["status"]), body)
             return fault(self.config["status"], "no")
+        if self.config.get("refuses") and self.config["refuses"].encode() in body:
+            self.note("400", body)
+            return fault(400, "content filter")
         if self.config.get("delay"):
             await asyncio.sleep(self.config["delay"])
         if self.rng.random() < self.config.get("faults", 0.0):
@@ -76,7 +82,8 @@ class Server:
             return await self.misbehave(kind)
         self.note("ok", body)
         said = self.config.get("says")
-        return chat(said if said is not None else "6.5 8\nThe second is closer to the description.")
+        finish = self.config.get("finish", "stop")
+        return chat(said if said is not None else "6.5 8\nThe second is closer to the description.", finish)
 
     async def misbehave(self, kind: str) -> Answer | None:
         """One fault."""

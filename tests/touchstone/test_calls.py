@@ -1,21 +1,27 @@
 """Calls to a judge's server: a real one, in another process, that misbehaves."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+import eval_mm
 import touchstone
 from eval_mm.errors import UserError
 from tests.data_scripts.support import tree
 from tests.touchstone.support import KEY, asked, journal, options, served, write_run
+from tests.touchstone.test_scores import Given, write_journal
+from touchstone import cli
 from touchstone.cost import Prices
-from touchstone.openai_judge import retry_after
+from touchstone.openai_judge import OpenAIJudge, retry_after
+from touchstone.options import Options
 
 
 @pytest.fixture(autouse=True)
@@ -168,14 +174,144 @@ def test_money_ends_cleanly(tmp_path: Path) -> None:
         assert asked(tmp_path)["ok"] == 40
 
 
-def test_a_refusal_of_the_first_question_stops(tmp_path: Path) -> None:
+def test_refusals_of_all_questions_stop(tmp_path: Path) -> None:
     """Guards against 1,816 refusals where a model takes no temperature or no system text."""
     run = write_run(tmp_path, 30)
     with (
         served(tmp_path, status=400) as url,
-        pytest.raises(UserError, match="refuses the first question: 400"),
+        pytest.raises(UserError, match="refuses the first 5 questions: 400"),
     ):
         touchstone.judge(run, options(url, concurrency=2), data=tmp_path / "data")
+    assert 9 <= asked(tmp_path)["400"] <= 11
+
+
+def test_a_refused_question_is_one_question(tmp_path: Path) -> None:
+    """Guards a run against one content filter on its first question, or on all that is left of it."""
+    run = write_run(tmp_path, 6)
+    with served(tmp_path, refuses="thing 0?") as url:
+        (verdict,) = touchstone.judge(run, options(url, concurrency=1), data=tmp_path / "data")
+    assert (verdict.num_unasked, len(verdict.tally.failed), len(journal(run))) == (2, 2, 10)
+    assert not verdict.result.complete
+    (path,) = (run / "touchstone_en").glob("scores.judge-*.jsonl")
+    first, second = (json.loads(line) for line in path.read_text().splitlines()[:2])
+    assert "order 1: 400" in first["error"]
+    assert second["error"] is None
+    with served(tmp_path, status=400) as url:
+        write_journal(run, {("5", 2): (5, 5)}, options(url).settings())
+        (verdict,) = touchstone.judge(run, options(url, concurrency=1), data=tmp_path / "data")
+    assert verdict.num_unasked == len(verdict.tally.refused) == 11, "one was judged earlier: no stop"
+
+
+def test_numbers_are_written_before_a_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards what was judged when the key ends in the middle; a judge that never judged leaves no result."""
+    run = write_run(tmp_path, 2)
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-wrong-99")
+    with served(tmp_path, key=KEY) as url:
+        nothing: Given = {}
+        for given in (nothing, {("0", 1): (5, 6)}):
+            settings = options(url).settings()
+            write_journal(run, given, settings)
+            with pytest.raises(UserError, match="refuses the key"):
+                touchstone.judge(run, options(url), data=tmp_path / "data")
+            path = run / f"touchstone_en/result.judge-{settings.hash}.json"
+            assert path.exists() == bool(given)
+    assert json.loads(path.read_text())["metrics"]["touchstone_score"]["value"] == 500
+
+
+def test_unreadable_replies_stop(tmp_path: Path) -> None:
+    """Guards against paying for a whole benchmark of a judge that never gives two numbers."""
+    run = write_run(tmp_path, 30)
+    with (
+        served(tmp_path, key=KEY, says="I think\nboth are fine.") as url,
+        pytest.raises(
+            UserError, match=r"none of the first 10 judgements can be read; .*'I think both are fine\.'"
+        ),
+    ):
+        touchstone.judge(run, options(url, concurrency=2), data=tmp_path / "data")
+    assert len(journal(run)) == 10
+
+
+@pytest.mark.parametrize("says", ["", "8 1"])
+def test_a_reply_cut_before_its_scores(says: str, tmp_path: Path) -> None:
+    """Guards scores against a limit that cuts `8 10` to `8 1`, and says which option to raise."""
+    run = write_run(tmp_path, 6)
+    prices = Prices(100.0, 100.0)
+    with served(tmp_path, key=KEY, says=says, finish="length") as url:
+        with pytest.raises(UserError, match=r"first 5 questions: .*--max-reply-tokens 512 is too few"):
+            touchstone.judge(run, options(url, concurrency=1), data=tmp_path / "data")
+        assert asked(tmp_path)["ok"] == 9, "a reply that is cut is not asked for again"
+        few = write_run(tmp_path / "few", 2)
+        (verdict,) = touchstone.judge(few, options(url, prices=prices), data=tmp_path / "few/data")
+    assert journal(run) == journal(few) == []
+    assert len(verdict.tally.failed) == verdict.num_unasked == 4
+    assert verdict.spent == pytest.approx(4 * 0.072), "what was cut was paid"
+
+
+def test_a_reason_that_is_cut_is_a_judgement(tmp_path: Path) -> None:
+    """Guards whole scores against the limit on what follows them."""
+    run = write_run(tmp_path, 1)
+    with served(tmp_path, key=KEY, says="6 8\nThe sec", finish="length") as url:
+        touchstone.judge(run, options(url), data=tmp_path / "data")
+    assert [line["calls"] for line in journal(run)] == [1, 1]
+
+
+def test_one_budget_for_all_tasks(tmp_path: Path) -> None:
+    """Guards --max-cost against being spent once for each task of a run."""
+    run = tmp_path / "run"
+    eval_mm.evaluate("echo", "touchstone_en,touchstone_zh", "demo", out=run)
+    with served(tmp_path, key=KEY) as url:
+        poor = options(url, prices=Prices(100.0, 100.0), max_cost=1.0, max_reply_tokens=30)
+        first, second = touchstone.judge(run, poor, data="demo")
+        assert first.spent is not None
+        assert second.spent is not None
+        assert first.spent > 0.5
+        assert first.spent + second.spent <= 1.0
+        assert asked(tmp_path)["ok"] * 0.072 == pytest.approx(first.spent + second.spent)
+
+
+def test_the_server_is_part_of_the_judge(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards the key against a variable that sends it elsewhere, and the numbers of two servers."""
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+    theirs = Options("m").settings()
+    assert theirs.base_url == "https://api.openai.com/v1"
+    judge = OpenAIJudge(theirs, KEY, "$OPENAI_API_KEY", 5.0)
+    assert str(judge._client.base_url).startswith("https://api.openai.com/v1")
+    run = write_run(tmp_path, 2)
+    with served(tmp_path, key=KEY) as url:
+        ours = options(url).settings()
+        assert ours.hash == options(f"{url}/").settings().hash != replace(theirs, base_url=None).hash
+        assert theirs.hash != ours.hash
+        touchstone.judge(run, options(url), data=tmp_path / "data", agree=cli.tell)
+        assert f"server {url}" in capsys.readouterr().out
+    stored = json.loads((run / f"touchstone_en/result.judge-{ours.hash}.json").read_text())
+    assert stored["config"]["judge"]["base_url"] == url
+    capsys.readouterr()
+    assert cli.main(["report", str(run)]) == 0
+    assert "judgements 4," in capsys.readouterr().out, "the stored judge finds its journal"
+
+
+def test_a_dry_run_needs_nothing_and_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Guards who only wants to know the cost: no key, no folder, and what is there is counted."""
+    monkeypatch.delenv("OPENAI_API_KEY")
+    run, out = write_run(tmp_path, 3), tmp_path / "o"
+    before = tree(run)
+    assert cli.main(["judge", str(run), "--judge", "m", "--dry-run"]) == 0
+    table, data = run / "touchstone_en/submission.tsv", str(tmp_path / "data")
+    command = ["judge", str(table), "--data", data, "--out", str(out), "--judge"]
+    assert cli.main([*command, "m", "--dry-run"]) == 0
+    assert capsys.readouterr().out.count("6 calls to make, 0 judgements are there") == 2
+    assert tree(run) == before
+    assert not out.exists()
+    assert cli.main([*command, "stub"]) == 0
+    touched = tree(out)
+    write_journal(out, {("0", 1): (5, 5)}, Options("m").settings())
+    assert cli.main([*command, "m", "--dry-run"]) == 0
+    assert "5 calls to make, 1 judgements are there" in capsys.readouterr().out
+    assert len(tree(out)) == len(touched) + 1
 
 
 def test_patience_ends(tmp_path: Path) -> None:

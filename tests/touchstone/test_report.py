@@ -56,7 +56,17 @@ def page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
     assert "Qwen-VL-Chat-1.1  711.6" in shown
     (path,) = (run / "touchstone_en").glob("*.html")
     assert str(path) in shown
+    assert "1 judgements missing, bounds 575.0-687.5" in shown
+    assert "1 judgements missing, bounds 575.0-687.5" in path.read_text(encoding="utf-8")
     return path
+
+
+def test_nothing_missing_has_no_bounds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Guards a whole judging against a note about what it lacks."""
+    run = write_run(tmp_path, 2)
+    assert cli.main(["judge", str(run), "--judge", "stub"]) == 0
+    assert cli.main(["report", str(run)]) == 0
+    assert "judgements missing" not in capsys.readouterr().out
 
 
 def test_texts_are_texts(page: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from touchstone.agreement import compare, ranks, spearman
 from touchstone.answered import read_run
 from touchstone.journal import Journal, Judgement
 from touchstone.journal import read as read_journal
-from touchstone.judging import conclude, read_judged
+from touchstone.judging import conclude, read_judged, result
 from touchstone.prompts import OURS
 from touchstone.replies import read
 from touchstone.settings import Settings
@@ -117,6 +118,22 @@ def test_what_a_result_says(tmp_path: Path) -> None:
     assert json.loads((run / "touchstone_en/result.json").read_text())["metrics"] == {}, "the run's own stays"
     others = {Settings("n", OURS).hash, Settings("m", OURS, None).hash, Settings("m", OURS, repeat=1).hash}
     assert len(others | {JUDGE.hash}) == 4
+
+
+def test_what_is_missing_is_not_complete(tmp_path: Path) -> None:
+    """Guards a leaderboard: a judgement that could not be read leaves bounds and no complete result."""
+    run = write_run(tmp_path, 4, pictures=2)
+    write_journal(run, HAND)
+    (answered,) = read_run(run)
+    stored = answered.stored
+    asked = replace(stored.asked, model=replace(stored.asked.model, demo=False))
+    task = replace(stored.task, num_samples=4)
+    whole = replace(answered, stored=replace(stored, asked=asked, task=task))
+    judged = read_judged(answered, JUDGE)
+    assert not result(whole, judged, JUDGE).complete
+    said = Judgement("3", 2, "k", 4, 10, "4 10")
+    filled = [*judged[:3], replace(judged[3], judgements=(judged[3].judgements[0], said))]
+    assert result(whole, filled, JUDGE).complete
 
 
 def test_another_answer_is_judged_anew(tmp_path: Path) -> None:
