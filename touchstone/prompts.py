@@ -13,6 +13,7 @@ import hashlib
 import json
 import re
 import secrets
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -161,4 +162,6 @@ def new_marker(ask: Ask) -> str:
 
 def poses(answer: str) -> bool:
     """Whether an answer has the markers by which the published prompt sets its parts apart."""
-    return PUBLISHED_MARKERS.search(answer) is not None
+    plain = unicodedata.normalize("NFKC", answer)  # brackets of full width look the same
+    shown = "".join(char for char in plain if unicodedata.category(char) != "Cf")  # no width, no sight
+    return PUBLISHED_MARKERS.search(shown) is not None

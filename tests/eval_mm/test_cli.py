@@ -219,3 +219,13 @@ def test_a_composite_task_is_listed_as_prepared(capsys: pytest.CaptureFixture[st
     """It has no file of its own, but its parts have."""
     assert main(["list", "chartqa_test", "--data", "demo"]) == 0
     assert " demo" in capsys.readouterr().out.splitlines()[2]
+
+
+def test_a_judge_that_costs_is_agreed_to_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a batch job nobody can say yes: better told before the model answers than after."""
+    command = ["run", "--task", "touchstone_en", "--model", "echo", "--data", "demo", "--judge", "gpt-4o"]
+    assert main([*command, "--out", str(tmp_path / "run")]) == 2
+    error = capsys.readouterr().err
+    assert "nobody is there to be asked" in error
+    assert "--yes" in error
+    assert not (tmp_path / "run").exists()

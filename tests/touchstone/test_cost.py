@@ -31,7 +31,12 @@ def test_without_a_network_an_estimate_is_called_one(monkeypatch: pytest.MonkeyP
 
 def test_a_network_that_says_nothing_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards against minutes of silence behind a firewall."""
-    silent = SimpleNamespace(encoding_for_model=lambda name: time.sleep(5), get_encoding=offline)
+
+    def late(name: str) -> SimpleNamespace:
+        time.sleep(0.5)
+        return SimpleNamespace(name=name)
+
+    silent = SimpleNamespace(encoding_for_model=late, get_encoding=offline)
     monkeypatch.setitem(sys.modules, "tiktoken", silent)
     monkeypatch.setattr(cost, "SECONDS", 0.05)
     started = time.monotonic()
