@@ -100,8 +100,8 @@ def _judging(arguments: argparse.Namespace) -> tuple[Any, Any]:
         return None, None
     if arguments.judge != "stub" and not arguments.yes and not sys.stdin.isatty():
         raise UserError(
-            f"--judge {arguments.judge}: nobody is there to be asked before money is spent; add --yes, or judge "
-            f"the finished run with python -m touchstone judge, which tells the cost first (--dry-run)"
+            f"--judge {arguments.judge}: nobody is there to be asked before money is spent; add --yes, or "
+            f"judge the finished run with python -m touchstone judge, which tells the cost first (--dry-run)"
         )
     judging: Any = importlib.import_module(JUDGING)
     options = (arguments.judge, arguments.base_url, arguments.judge_prompt)
