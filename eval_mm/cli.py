@@ -98,14 +98,15 @@ def _judging(arguments: argparse.Namespace) -> tuple[Any, Any]:
         if given := [option for option, value in unused.items() if value is not None]:
             raise UserError(f"{given[0]} is for --judge MODEL")
         return None, None
+    judging: Any = importlib.import_module(JUDGING)
+    options = (arguments.judge, arguments.base_url, arguments.judge_prompt)
+    judge = judging.options(*options, arguments.task, arguments.metric, arguments.references)
     if arguments.judge != "stub" and not arguments.yes and not sys.stdin.isatty():
         raise UserError(
             f"--judge {arguments.judge}: nobody is there to be asked before money is spent; add --yes, or "
             f"judge the finished run with python -m touchstone judge, which tells the cost first (--dry-run)"
         )
-    judging: Any = importlib.import_module(JUDGING)
-    options = (arguments.judge, arguments.base_url, arguments.judge_prompt)
-    return judging, judging.options(*options, arguments.task, arguments.metric, arguments.references)
+    return judging, judge
 
 
 def _score(arguments: argparse.Namespace) -> int:

@@ -221,8 +221,11 @@ def test_a_composite_task_is_listed_as_prepared(capsys: pytest.CaptureFixture[st
     assert " demo" in capsys.readouterr().out.splitlines()[2]
 
 
-def test_a_judge_that_costs_is_agreed_to_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_judge_that_costs_is_agreed_to_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """In a batch job nobody can say yes: better told before the model answers than after."""
+    monkeypatch.setenv("OPENAI_API_KEY", "no-key")
     command = ["run", "--task", "touchstone_en", "--model", "echo", "--data", "demo", "--judge", "gpt-4o"]
     assert main([*command, "--out", str(tmp_path / "run")]) == 2
     error = capsys.readouterr().err
