@@ -198,13 +198,13 @@ def _askable(
 
     A task named by itself stays: what is missing there is an error of its own.
     """
-    direct = tasks.named_directly(names)
+    direct, root = tasks.named_directly(names), find_root(data).path
     absent, without = [], []
     for task in named:
         parts = [part for part in task.members or (task,) if part.own is None]
         if task.name in direct or task.own is not None:
             continue
-        if not all((find_root(data).path / part.path).is_file() for part in parts):
+        if not all((root / part.path).is_file() for part in parts):
             absent.append(task.name)
         elif few_shot and not any(protocol.example for protocol in task.protocols):
             without.append(task.name)
@@ -214,7 +214,7 @@ def _askable(
             f"none of {', '.join(task.name for task in named)} can be asked: not prepared under the "
             f"data root" + (", or without a few-shot form" if without else "")
         )
-    notices = [f"not prepared under {find_root(data).path}, left out: {', '.join(absent)}"] if absent else []
+    notices = [f"not prepared under {root}, left out: {', '.join(absent)}"] if absent else []
     notices += [f"without a few-shot form, left out: {', '.join(without)}"] if without else []
     return left, notices
 

@@ -111,10 +111,16 @@ def empty_model(config: QwenVLConfig) -> QwenVL:
         return QwenVL(config).eval().requires_grad_(False)
 
 
-def random_model(config: QwenVLConfig, seed: int, std: float = 0.02) -> QwenVL:
-    """A fresh float32 model, a function of the seed: normal weights, sin-cos positions, norms 1, biases 0."""
-    model = empty_model(config).to_empty(device="cpu")
-    generator = torch.Generator().manual_seed(seed)
+def random_model(
+    config: QwenVLConfig,
+    seed: int,
+    std: float = 0.02,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
+) -> QwenVL:
+    """A fresh model of that seed: normal weights, sin-cos positions, norms 1, biases 0."""
+    model = empty_model(config).to(dtype).to_empty(device=device)
+    generator = torch.Generator(device).manual_seed(seed)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("pos_embed"):

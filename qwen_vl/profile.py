@@ -30,9 +30,8 @@ from qwen_vl.errors import CheckpointError
 from qwen_vl.generate import generate, mean_logprobs
 from qwen_vl.image import load_image, preprocess
 from qwen_vl.memory import free_memory
-from qwen_vl.model import QwenVL, empty_model
+from qwen_vl.model import QwenVL, random_model
 from qwen_vl.prompt import TokenPrompt
-from qwen_vl.resampler import sincos_positions
 from qwen_vl.workloads import WORKLOADS, draw, image_span, queries, text
 
 SMALL = {
@@ -234,20 +233,7 @@ def _model(name: str, device: torch.device, dtype: torch.dtype) -> QwenVL:
             f"--config small. By arithmetic a picture with its question is {once:.1f} TFLOP, and {every:.1f} "
             "more with logits at all positions"
         )
-    model = empty_model(config).to(dtype).to_empty(device=device)
-    generator = torch.Generator(device).manual_seed(0)
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith("pos_embed"):
-                side = round(config.visual.n_queries**0.5)
-                parameter.copy_(sincos_positions(side, config.visual.output_dim))
-            elif name.endswith("bias"):
-                parameter.zero_()
-            elif ".ln_" in name:
-                parameter.fill_(1.0)
-            else:
-                parameter.normal_(0.0, 0.02, generator=generator)
-    return model
+    return random_model(config, 0, device=device, dtype=dtype)
 
 
 def matrix_peak(device: torch.device, dtype: torch.dtype) -> float:

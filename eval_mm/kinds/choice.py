@@ -91,7 +91,7 @@ def _judge_rank(sample: Sample, prediction: Prediction, context: Context) -> Sco
         index = max(range(len(prediction.choice_logprobs)), key=prediction.choice_logprobs.__getitem__)
         ranked = ", ".join(
             f"{letter} {value:.4f}"
-            for letter, value in zip(LETTERS, prediction.choice_logprobs, strict=False)
+            for letter, value in zip(_options(sample), prediction.choice_logprobs, strict=True)
         )
         return _score(sample, index, f"mean log-probability per token: {ranked}")
     if prediction.key and prediction.error is None:

@@ -19,6 +19,7 @@ a full stop at an end, after "Answer:"), and a capital "A" or "I" followed by a 
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from string import ascii_uppercase
 
 from eval_mm.metrics.choice_whole import (
     ALONE,
@@ -132,7 +133,8 @@ def _marked(text: str, options: Sequence[str]) -> str:
     lettered = [re.escape(text) for text in texts if _MARKED.search(text) and not ALONE.fullmatch(text)]
     within = rf"(?<!\w)(?i:{'|'.join(sorted(lettered, key=len, reverse=True))})(?!\w)|" if lettered else ""
     marked = re.sub(within + _MARKED.pattern, mark, tidy(text), flags=re.VERBOSE)
-    for letter, own in zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", texts, strict=False):
+    for place, own in enumerate(texts):
+        letter = ascii_uppercase[place]
         if own:
             marked = re.sub(rf"(?i)(\0{letter}\)?{_BEFORE_TEXT}){re.escape(own)}(?!\w)[.!]?", r"\1~", marked)
     return _NOT_THAT.sub("", marked)

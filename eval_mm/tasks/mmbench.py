@@ -117,7 +117,7 @@ def _sheet(samples: Sequence[Sample], letters: Sequence[str]) -> bytes:
     options = choice.LETTERS[: max(len(sample.choices) for sample in samples)]
     sheet.append(["index", "question", "hint", *options, "category", *KEPT_COLUMNS, "prediction"])
     for sample, letter in zip(samples, letters, strict=True):
-        texts = dict(zip(options, sample.choices, strict=False))
+        texts = dict(zip(options[: len(sample.choices)], sample.choices, strict=True))
         facts = [sample.metadata.get(name) for name in ("category", *KEPT)]
         row = [
             int(sample.id),
