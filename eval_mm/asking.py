@@ -2,62 +2,14 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from eval_mm import dispatch, store
-from eval_mm.data import DEMO_ROOT, Dataset, Selection
-from eval_mm.few_shot import Examples
-from eval_mm.judge import Asked, run_config
-from eval_mm.prompt import images_of, to_request
-from eval_mm.schema import Backend, ModelInfo, Prediction, Protocol, Request, Task
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """One task, about to be asked: of which data, how, and after which examples."""
-
-    task: Task
-    dataset: Dataset
-    protocol: Protocol
-    selection: Selection
-    examples: Examples | None
-    on_request: tuple[str, ...] = ()
-
-    def requests(self) -> list[Request]:
-        """What is asked about each sample, in the order of the data."""
-        return [
-            to_request(
-                sample,
-                self.protocol,
-                self.dataset.root.path,
-                self.examples.of(sample) if self.examples else (),
-            )
-            for sample in self.dataset.samples
-        ]
-
-    def entry(self, model: ModelInfo) -> store.TaskEntry:
-        """The plan as the manifest holds it."""
-        root, examples = self.dataset.root.path, self.examples
-        return store.TaskEntry(
-            data="demo" if root == DEMO_ROOT else str(root.resolve()),
-            data_sha256=self.dataset.sha256,
-            selection=self.selection,
-            protocol=self.protocol.name,
-            version=self.task.version,
-            model=model,
-            few_shot=None if examples is None else examples.few_shot,
-            train_sha256=None if examples is None else examples.sha256,
-            own=self.task.own,
-            on_request=self.on_request,
-        )
-
-    def asked(self, model: ModelInfo) -> Asked:
-        """The plan as a result records it."""
-        return Asked(
-            model, self.protocol.name, run_config(self.protocol, self.selection, model, self.examples)
-        )
+from eval_mm.planning import Plan
+from eval_mm.prompt import images_of
+from eval_mm.schema import Backend, Prediction, Request
 
 
 class Answers(NamedTuple):

@@ -6,13 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval_mm import extras, models, store, tasks
-from eval_mm.asking import Plan, ask
-from eval_mm.data import ALL_ROWS, DataRoot, Selection, find_root, load
+from eval_mm import models, store
+from eval_mm.asking import ask
+from eval_mm.data import ALL_ROWS, DataRoot, Selection
 from eval_mm.errors import UserError
-from eval_mm.few_shot import FewShot, check_few_shot, load_examples
-from eval_mm.judge import Scored, check_on_request, combine, score_task
-from eval_mm.schema import Backend, ModelInfo, Result, Task
+from eval_mm.few_shot import FewShot
+from eval_mm.judge import Scored, combine, score_task
+from eval_mm.models import Settings
+from eval_mm.planning import Plan, find, plan
+from eval_mm.schema import Backend, ModelInfo, Result
 
 RUNS = Path("results/runs")
 SHOWN_ERRORS = 3
@@ -88,8 +90,7 @@ def evaluate(
         metric=metric,
         references=references,
         out=out,
-        device=device,
-        dtype=dtype,
+        settings=Settings(device, dtype),
     )
     return [outcome.result for outcome in report.outcomes]
 
@@ -106,8 +107,7 @@ def run(
     metric: str | None = None,
     references: str | None = None,
     out: str | os.PathLike[str] | None = None,
-    device: str = "auto",
-    dtype: str = "auto",
+    settings: Settings = models.DEFAULTS,
     progress: bool = False,
     arguments: Sequence[str] = (),
 ) -> Report:
@@ -127,55 +127,31 @@ def run(
         metric: judges the rows of `file:PATH`.
         references: the captions of task `caption`.
         out: the run folder; default results/runs/<model>.
-        device: "auto", "cpu", "cuda", "cuda:1", ...
-        dtype: "auto", "float32", "bfloat16" or "float16".
+        settings: device, dtype and the like.
         progress: show a progress bar on stderr.
         arguments: the command line, for the manifest.
     """
     if out is not None and not str(out):
         raise UserError("out: expected a folder, got an empty text")
-    named, notices = _askable(tasks.resolve(names, metric, references), names, data, few_shot is not None)
-    chosen, composite = tasks.with_members(named)
-    check_on_request(named, on_request)
-    for task in chosen:
-        if protocol is not None:
-            tasks.get_protocol(task, protocol)
-        if task.needs is not None:
-            extras.require(task.needs, f"task {task.name}")
-    datasets = [load(task, find_root(data, task), selection) for task in chosen]
-    examples = [
-        None if few_shot is None else load_examples(task, dataset.root, few_shot)
-        for task, dataset in zip(chosen, datasets, strict=True)
-    ]
+    wanted = find(names, data, selection, few_shot, on_request, protocol, metric, references)
     from eval_mm.provenance import describe_run, now  # not needed by --help and list
 
     with store.RunFolder.create(Path(out) if out is not None else RUNS / _folder_name(model)) as folder:
-        backend = models.load(model, device, dtype) if isinstance(model, str) else model
-        notices += _compare_with_folder(folder, backend, [task.name for task in chosen])
-        plans, left_out = [], []
-        for task, dataset, drawn in zip(chosen, datasets, examples, strict=True):
-            asking = tasks.get_protocol(task, protocol or backend.info.protocol)
-            if asking.chat and not backend.info.chat:
-                left_out.append(task.name)
-            else:
-                if drawn is not None:
-                    check_few_shot(task, asking)
-                plans.append(Plan(task, dataset, asking, selection, drawn, tuple(on_request)))
-        if left_out:
-            notices.append(_needs_chat(backend.info.name, left_out, nothing_else=not plans))
-            composite = [task for task in composite if not {part.name for part in task.members} & {*left_out}]
+        backend = models.load(model, settings) if isinstance(model, str) else model
+        planned = plan(wanted, backend.info)
+        changed = _compare_with_folder(folder, backend, [task.name for task in wanted.tasks])
         record = describe_run(backend.info, arguments)
         folder.manifest.setdefault("runs", []).append(record)
         outcomes: dict[str, Outcome] = {}
         done: dict[str, Scored] = {}
-        for plan in plans:
-            scored, outcome = _run_task(plan, backend, folder, progress, on_request)
-            done[plan.task.name], outcomes[plan.task.name] = scored, outcome
-        for task in composite:
+        for one in planned.plans:
+            scored, outcome = _run_task(one, backend, folder, progress)
+            done[one.task.name], outcomes[one.task.name] = scored, outcome
+        for task in planned.composite:
             whole = combine(task, [done[part.name] for part in task.members])
             parts = [outcomes[part.name] for part in task.members]
             outcomes[task.name] = Outcome(
-                _write(whole, folder, on_request),
+                _write(whole, folder, wanted.on_request),
                 sum(part.seconds for part in parts),
                 sum(part.num_reused for part in parts),
                 (),
@@ -184,57 +160,22 @@ def run(
         folder.write_manifest()
     ordered = {
         part.name: outcomes[part.name]
-        for task in named
+        for task in wanted.named
         for part in (*task.members, task)
         if part.name in outcomes
     }
-    return Report(tuple(ordered.values()), folder.path, datasets[0].root, backend.info, tuple(notices))
-
-
-def _askable(
-    named: Sequence[Task], names: Sequence[str], data: str | os.PathLike[str] | None, few_shot: bool
-) -> tuple[list[Task], list[str]]:
-    """The tasks that can be asked, and what is said of those a family brought along that cannot.
-
-    A task named by itself stays: what is missing there is an error of its own.
-    """
-    direct, root = tasks.named_directly(names), find_root(data).path
-    absent, without = [], []
-    for task in named:
-        parts = [part for part in task.members or (task,) if part.own is None]
-        if task.name in direct or task.own is not None:
-            continue
-        if not all((root / part.path).is_file() for part in parts):
-            absent.append(task.name)
-        elif few_shot and not any(protocol.example for protocol in task.protocols):
-            without.append(task.name)
-    left = [task for task in named if task.name not in {*absent, *without}]
-    if not left:
-        raise UserError(
-            f"none of {', '.join(task.name for task in named)} can be asked: not prepared under the "
-            f"data root" + (", or without a few-shot form" if without else "")
-        )
-    notices = [f"not prepared under {root}, left out: {', '.join(absent)}"] if absent else []
-    notices += [f"without a few-shot form, left out: {', '.join(without)}"] if without else []
-    return left, notices
-
-
-def _needs_chat(model: str, names: Sequence[str], nothing_else: bool) -> str:
-    """What is said of tasks that a base model cannot be asked; UserError where there are no others."""
-    said = f"{model} is a base model without a chat format, needed here by {', '.join(names)}"
-    if nothing_else:
-        raise UserError(f"{said}; ask a chat model, or another protocol where a task has one")
-    return f"{said}: left out"
+    notices = (*wanted.notices, *changed, *planned.notices)
+    return Report(tuple(ordered.values()), folder.path, wanted.root, backend.info, notices)
 
 
 def _run_task(
-    plan: Plan, backend: Backend, folder: store.RunFolder, progress: bool, on_request: Sequence[str]
+    plan: Plan, backend: Backend, folder: store.RunFolder, progress: bool
 ) -> tuple[Scored, Outcome]:
     started = time.perf_counter()
     predictions, num_reused = ask(plan, backend, folder, progress)
     seconds = time.perf_counter() - started
     scored = score_task(plan.task, plan.dataset, predictions, plan.protocol, plan.asked(backend.info))
-    result = _write(scored, folder, on_request)
+    result = _write(scored, folder, plan.on_request)
     folder.manifest["runs"][-1].setdefault("seconds", {})[plan.task.name] = round(seconds, 3)
     errors = [f"{answer.id}: {answer.error}" for answer in predictions.values() if answer.error is not None]
     return scored, Outcome(result, seconds, num_reused, tuple(errors[:SHOWN_ERRORS]))

@@ -3,6 +3,7 @@ for.
 """
 
 import importlib
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from eval_mm import extras
@@ -21,7 +22,18 @@ NATIVE = Scheme("eval_mm.models.qwen_vl:QwenVLBackend", extra="qwen")
 SCHEMES = {"demo": NATIVE, "echo": Scheme("eval_mm.models.echo:EchoBackend")}
 
 
-def load(spec: str, device: str = "auto", dtype: str = "auto") -> Backend:
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the user may choose of how a model runs; each back end takes what concerns it."""
+
+    device: str = "auto"
+    dtype: str = "auto"
+
+
+DEFAULTS = Settings()
+
+
+def load(spec: str, settings: Settings = DEFAULTS) -> Backend:
     """The back end for `--model SPEC`; raises UserError where it cannot be had.
 
     `demo`, `echo[:FILE]`, else a folder or hub id of a Qwen-VL checkpoint.
@@ -33,5 +45,5 @@ def load(spec: str, device: str = "auto", dtype: str = "auto") -> Backend:
     if scheme.extra is not None:
         extras.require(scheme.extra, f"--model {spec}")
     module, _, attribute = scheme.target.partition(":")
-    backend: Backend = getattr(importlib.import_module(module), attribute).load(spec, value, device, dtype)
+    backend: Backend = getattr(importlib.import_module(module), attribute).load(spec, value, settings)
     return backend

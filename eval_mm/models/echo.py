@@ -7,6 +7,7 @@ from pathlib import Path
 
 from eval_mm.answers import read_file
 from eval_mm.errors import DataError
+from eval_mm.models import Settings
 from eval_mm.prompt import plain_text
 from eval_mm.schema import ModelInfo, Prediction, Request
 
@@ -19,7 +20,7 @@ class EchoBackend:
         self._texts = texts
 
     @classmethod
-    def load(cls, spec: str, value: str, device: str, dtype: str) -> "EchoBackend":
+    def load(cls, spec: str, value: str, settings: Settings) -> "EchoBackend":
         """`echo` repeats the question; `echo:FILE` reads answers by id. Raises DataError for a bad file."""
         if spec == "echo":
             return cls(ModelInfo("echo", "echo", protocol="qwen-vl"), None)

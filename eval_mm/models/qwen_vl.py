@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from eval_mm.errors import UserError
+from eval_mm.models import Settings
 from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Request
 from qwen_vl.chat import chat_turn, stop_ids
 from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, load
@@ -32,10 +33,10 @@ class QwenVLBackend:
         self._engine = Engine(loaded.model)
 
     @classmethod
-    def load(cls, spec: str, value: str, device: str, dtype: str) -> "QwenVLBackend":
+    def load(cls, spec: str, value: str, settings: Settings) -> "QwenVLBackend":
         """The checkpoint `spec` names: "demo", a folder or a hub id; UserError where it cannot be had."""
         try:
-            loaded = load(DEMO_FOLDER if spec == "demo" else spec, device, dtype)
+            loaded = load(DEMO_FOLDER if spec == "demo" else spec, settings.device, settings.dtype)
             checkpoint = fingerprint(loaded.folder)
         except CheckpointError as error:
             raise UserError(str(error)) from error

@@ -10,6 +10,7 @@ from PIL import Image as Picture
 from eval_mm import models
 from eval_mm.cli import main
 from eval_mm.errors import UserError
+from eval_mm.models import Settings
 from eval_mm.models.qwen_vl import QwenVLBackend
 from eval_mm.run import run
 from eval_mm.schema import Backend, Image, Mark, Prediction, Prompt, Request
@@ -21,7 +22,7 @@ from tests.eval_mm.support import rows, write_data
 
 @pytest.fixture(scope="module")
 def demo() -> Backend:
-    return models.load("demo", device="cpu", dtype="float32")
+    return models.load("demo", Settings("cpu", "float32"))
 
 
 @pytest.fixture
@@ -128,7 +129,7 @@ def test_a_base_model_has_no_chat_format(demo: Backend, tmp_path: Path) -> None:
 def test_stops_are_those_of_the_kind_of_request(checkpoint: Path, pictures: list[str]) -> None:
     """A chat checkpoint asked as a base model ends at end of text alone, as its figures were made."""
     (checkpoint / "generation_config.json").write_text(json.dumps({"chat_format": "chatml"}))
-    model = models.load(str(checkpoint), "cpu", "float32")
+    model = models.load(str(checkpoint), Settings("cpu", "float32"))
     assert isinstance(model, QwenVLBackend)
     plain, chat = (
         model._query(0, Request("a", (Image(pictures[0]), "x"), chat=chat)).stop_ids for chat in (False, True)
@@ -160,7 +161,7 @@ def test_a_picture_is_encoded_once_a_run(demo: Backend, pictures: list[str]) -> 
 
 def test_numbers_that_are_none_are_errors(demo: Backend, pictures: list[str]) -> None:
     """Broken weights would answer every question with a zero byte, and the run would look whole."""
-    broken = models.load("demo", "cpu", "float32")
+    broken = models.load("demo", Settings("cpu", "float32"))
     assert isinstance(broken, QwenVLBackend)
     broken._loaded.model.lm_head.weight.data.fill_(float("nan"))
     error = ask(broken, grounding("a", pictures[0], "x"))["a"].error
@@ -186,7 +187,7 @@ def test_stop_texts_end_an_answer(demo: Backend, pictures: list[str]) -> None:
 
 def test_a_copy_of_the_demo_model_is_still_the_demo_model(checkpoint: Path) -> None:
     """A number made with it must not pass for a real one because the folder was copied or tuned."""
-    assert models.load(str(checkpoint), "cpu", "float32").info.demo
+    assert models.load(str(checkpoint), Settings("cpu", "float32")).info.demo
 
 
 def test_what_is_recorded_of_the_model(demo: Backend) -> None:
@@ -212,10 +213,10 @@ def test_a_chat_checkpoint_answers_instructions(
 
 def test_the_fingerprint_tells_checkpoints_and_dtypes_apart(demo: Backend) -> None:
     """bfloat16 gives other answers than float32: neither may reuse the other's."""
-    other = models.load("demo", device="cpu", dtype="bfloat16")
+    other = models.load("demo", Settings("cpu", "bfloat16"))
     assert other.info.fingerprint != demo.info.fingerprint
-    assert models.load(str(DEMO_FOLDER), "cpu", "float32").info.fingerprint == demo.info.fingerprint
-    assert models.load(str(DEMO_FOLDER), "cpu", "float32").info.demo
+    assert models.load(str(DEMO_FOLDER), Settings("cpu", "float32")).info.fingerprint == demo.info.fingerprint
+    assert models.load(str(DEMO_FOLDER), Settings("cpu", "float32")).info.demo
 
 
 def error_line(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:

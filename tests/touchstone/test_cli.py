@@ -52,7 +52,7 @@ def test_the_bundled_rows_have_every_part(tmp_path: Path) -> None:
         (["--judge", "gpt-4o"], "needs a key in the environment"),
         (["--judge", ""], "--judge is empty"),
         (["--judge", "stub", "--judge-prompt", "none.json"], "--judge-prompt none.json: cannot be read"),
-        (["--base-url", "http://x"], "--base-url is for --judge MODEL"),
+        (["--judge-base-url", "http://x"], "--judge-base-url is for --judge MODEL"),
     ],
 )
 def test_a_judge_that_cannot_be_is_said_first(

@@ -1,0 +1,45 @@
+"""Options that several verbs share, and the types of their values."""
+
+import argparse
+
+from eval_mm.console import Parser
+from eval_mm.metrics import NAMES
+
+
+def add_data(parser: Parser) -> None:
+    """--data, the data root."""
+    parser.add_argument(
+        "--data",
+        type=filled,
+        metavar="DIR",
+        help="data root (default $EVAL_MM_DATA, then ./data, then the bundled demo data; 'demo' names that)",
+    )
+
+
+def add_own(parser: Parser) -> None:
+    """What is measured, for verbs that make results."""
+    add = parser.add_argument
+    add("--metrics", metavar="NAMES", help="further metrics of captions: bleu, rouge_l, meteor, spice")
+    add("--breakdowns", action="store_true", help="show the parts of every number too")
+    add("--metric", metavar="M", help=f"what judges --task file:PATH: {', '.join(NAMES)}")
+    add("--references", type=filled, metavar="FILE", help="the captions of --task caption, in COCO's form")
+
+
+def positive(text: str) -> int:
+    """A whole number above 0."""
+    number = int(text) if text.isdecimal() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got '{text}'")
+    return number
+
+
+def filled(text: str) -> str:
+    """A path that is not empty."""
+    if not text:
+        raise argparse.ArgumentTypeError("expected a path, got an empty text")
+    return text
+
+
+def names(listed: str | None) -> list[str]:
+    """The names of a comma-separated list."""
+    return [name.strip() for name in listed.split(",") if name.strip()] if listed else []

@@ -1,0 +1,69 @@
+"""What the verbs that make results print after the table."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from eval_mm.console import SAMPLE_ERRORS
+from eval_mm.schema import Result
+
+
+def finish(results: Sequence[Result]) -> int:
+    """Says what failed or could not be read; returns the exit code."""
+    num_errors = sum(result.num_errors for result in results)
+    if num_errors:
+        print(
+            f"failed samples: {num_errors:,}; they count as wrong, predictions.rank0.jsonl says why, and the "
+            f"same run command asks only those again",
+            file=sys.stderr,
+        )
+    for result in results:
+        if unused := result.config.get("num_unused"):
+            print(
+                f"note: {unused:,} answers of the file belong to no sample of {result.task}", file=sys.stderr
+            )
+        if 10 * result.num_unparsed > result.num_samples and not result.demo:
+            print(
+                f"note: protocol {result.score_protocol} could not read {result.num_unparsed:,} answers to "
+                f"{result.task}{_other_reader(result)}",
+                file=sys.stderr,
+            )
+    return SAMPLE_ERRORS if num_errors else 0
+
+
+def print_submissions(results: Sequence[Result], folder: str | os.PathLike[str]) -> None:
+    """Where the files for evaluation servers are, and which of them are not whole."""
+    from eval_mm import tasks
+
+    for result in results:
+        task = tasks.all_tasks().get(result.task)
+        if task is not None and task.submission is not None and not result.metrics:
+            whole = result.complete or result.num_samples == result.num_published
+            part = "" if whole else f" (not the whole split: {result.num_samples:,} answers)"
+            served = task.unscored == "not public"
+            what = f"for the server of {task.name}" if served else f"{task.name}, {task.unscored} yet"
+            for name in task.submission.files:
+                print(f"{what}: {Path(folder, task.name, name)}{part}")
+
+
+def print_banner(demo_model: bool, demo_data: bool) -> None:
+    """Says in a line nobody overlooks that the numbers below are no measurement."""
+    parts = [("DEMO MODEL", "--model CHECKPOINT", demo_model), ("DEMO DATA", "--data FOLDER", demo_data)]
+    what = " and ".join(name for name, _, used in parts if used)
+    choose = " and ".join(option for _, option, used in parts if used)
+    if what:
+        print(
+            f"*** {what}: the numbers below try out the program and measure nothing. "
+            f"Choose with {choose}. ***",
+            file=sys.stderr,
+        )
+
+
+def _other_reader(result: Result) -> str:
+    """What reads answers that are not in the published form."""
+    if result.score_protocol == "instruct":
+        return ""
+    if "accuracy@0.5" in result.metrics:
+        return "; for boxes in another form try --protocol instruct"
+    return "; letters in free text are read by --protocol instruct"
