@@ -13,7 +13,7 @@ setup: $(VENV)/.installed  ## a virtual environment in .venv with everything the
 # constraints.txt pins exact versions: an unpinned torch may pull gigabytes that nobody asked for.
 $(VENV)/.installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[qwen,caption,judge,tables,video,dev]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	@touch $@
 
 demo: setup  ## RefCOCO on the bundled demo data with the bundled demo model
