@@ -1,7 +1,7 @@
 """Many questions at once: a picture is encoded once, a shared prefix read once, a free slot filled at once.
 
     engine = Engine(model)
-    for answer in engine.answer(queries, load):      # queries: Iterable[Query], load: key -> pixels
+    for answer in engine.answer(queries, load):      # queries: Iterable[Query | None], load: key -> pixels
         print(answer.id, answer.ids)
 
 Answers are those of generate.py: in float32 token for token, log-probabilities to 1e-5, whatever the
@@ -26,12 +26,13 @@ import torch
 from torch import Tensor
 
 from qwen_vl.attention import Kernel, pick_kernel
+from qwen_vl.choosing import next_tokens
 from qwen_vl.kv_cache import KVCache
 from qwen_vl.memory import attempt, free_tokens
 from qwen_vl.model import QwenVL
 from qwen_vl.packed import PackedPass
 from qwen_vl.pictures import Load, Pictures
-from qwen_vl.rows import Limits, Query, Row, Step
+from qwen_vl.rows import NOWHERE, Limits, Query, Row, Step
 from qwen_vl.scheduler import Scheduler
 
 __all__ = ["Answer", "Engine", "Query"]
@@ -43,12 +44,12 @@ NOT_FINITE = "the model's output is not finite: broken weights, or a dtype too s
 
 class Answer(NamedTuple):
     """What became of a query: new ids without the stop id, or the options' mean log-probabilities, or an
-    error.
+    error. A cancelled one has the ids chosen until then.
     """
 
     id: Hashable
     ids: tuple[int, ...] = ()
-    stop_reason: Literal["stop", "length"] | None = None
+    stop_reason: Literal["stop", "length", "cancelled"] | None = None
     logprobs: tuple[float, ...] | None = None
     error: Exception | None = None
 
@@ -103,9 +104,13 @@ class Engine:
         self._check = check
         log.info("%s, %d pictures at once", self.limits, self.vision_batch)
 
-    def answer(self, queries: Iterable[Query], load: Load) -> Generator[Answer, None, None]:
+    def answer(self, queries: Iterable[Query | None], load: Load) -> Generator[Answer, None, None]:
         """Answers every query once, in any order. `load` gives the picture of a key, in threads, which end
         with the generator.
+
+        None among the queries means that nothing waits at this moment: what has come begins, and the next
+        query is asked for after one more step. The engine does not wait itself, so while none of its queries
+        is without an answer an iterator should wait for the next one instead of giving None.
         """
         run = _Run(self, load)
         source = iter(queries)
@@ -113,12 +118,14 @@ class Engine:
         try:
             while not (exhausted and run.scheduler.is_idle):
                 while run.scheduler.has_room and not exhausted:
-                    query = next(source, None)
+                    try:
+                        query = next(source)
+                    except StopIteration:
+                        query, exhausted = None, True
                     if query is None:
-                        exhausted = True
                         run.scheduler.close()
-                    else:
-                        yield from run.add(query)
+                        break
+                    yield from run.add(query)
                 yield from run.step()
                 if self._check:
                     run.scheduler.check()
@@ -164,6 +171,8 @@ class _Run:
     def step(self) -> Iterator[Answer]:
         """Encodes pictures if some are needed now, then does one pass of the model."""
         scheduler, pictures = self.scheduler, self.pictures
+        for row in self._withdraw(scheduler.cancelled()):
+            yield from self._ended(row, Answer(row.query.id, tuple(row.answer), "cancelled"))
         pictures.look_ahead(scheduler.images_ahead())
         front = next((family for family in scheduler.families if not family.written), None)
         if front is not None and len(scheduler.active) < scheduler.limits.slots:
@@ -224,8 +233,7 @@ class _Run:
         answers: list[Answer] = []
         done: list[Row] = []
         broken: list[Row] = []
-        choosing: list[Row] = []
-        places: list[int] = []
+        choosing: dict[int, Row] = {}
         place = 0
         for row, count in rows:
             if not all(finite[place : place + count]):
@@ -234,15 +242,22 @@ class _Run:
             elif row.options:
                 answers += self._scored(row, logits_EV[place : place + count])
                 done.append(row)
+            elif row.known < len(row.answer):
+                row.known += 1  # chosen before the row began again
             else:
-                choosing.append(row)
-                places.append(place)
+                choosing[place] = row
             place += count
         started = time.perf_counter()
-        for row, token in zip(choosing, _greedy(choosing, logits_EV, places), strict=True):
+        if choosing and len(choosing) < len(logits_EV):
+            logits_EV = logits_EV[list(choosing)]
+        chosen = next_tokens(list(choosing.values()), logits_EV) if choosing else []
+        for row, token in zip(choosing.values(), chosen, strict=True):
             stopped = token in row.query.stop_ids
             if not stopped:
                 row.answer.append(token)
+                row.known += 1
+                if row.query.on_token is not None:
+                    row.query.on_token(token)
             if stopped or len(row.answer) == row.query.max_new_tokens:
                 answers.append(Answer(row.query.id, tuple(row.answer), "stop" if stopped else "length"))
                 done.append(row)
@@ -265,15 +280,26 @@ class _Run:
         yield from self._row_done(row.query)
 
     def _failed(self, row: Row, error: Exception) -> Iterator[Answer]:
-        """The error of a row's query, once although its options may be several rows."""
+        return self._ended(row, Answer(row.query.id, error=error))
+
+    def _ended(self, row: Row, answer: Answer) -> Iterator[Answer]:
+        """The early end of a row's query, once although its options may be several rows."""
         if not row.options:
-            yield Answer(row.query.id, error=error)
+            yield answer
             return
         options = self._options[id(row.query)]
         if not options.failed:
             options.failed = True
-            yield Answer(row.query.id, error=error)
+            yield answer
         yield from self._row_done(row.query)
+
+    @torch.inference_mode()
+    def _withdraw(self, rows: list[Row]) -> list[Row]:
+        """Takes rows out before their end, from a slot or from waiting."""
+        active = [row for row in rows if row.slot != NOWHERE]
+        self.scheduler.withdraw(row for row in rows if row.slot == NOWHERE)
+        self._cache.slots.move(self.scheduler.finish(active))
+        return rows
 
     def _row_done(self, query: Query) -> Iterator[Answer]:
         options = self._options[id(query)]
@@ -291,7 +317,7 @@ class _Run:
             for family in list(self.scheduler.families):
                 error = next((errors[key] for key in family.images if key in errors), None)
                 if error is not None:
-                    for row in self.scheduler.discard(family):
+                    for row in self._withdraw(list(family.waiting)):
                         yield from self._failed(row, error)
             errors.clear()
 
@@ -304,36 +330,12 @@ class _Run:
             torch.cuda.empty_cache()
         least = engine.limits.slots == 1 and engine.vision_batch == 1
         if least and scheduler.families:
-            row = scheduler.give_up()
+            (row,) = self._withdraw([scheduler.families[0].waiting[0]])
             yield from self._failed(row, MemoryError(f"out of memory with nothing beside it: {trouble}"))
             return
         engine.limits, engine.vision_batch = engine.limits.halved(), max(engine.vision_batch // 2, 1)
         scheduler.limits, self.pictures.batch = engine.limits, engine.vision_batch
         log.warning("out of memory (%s): going on with half of everything, %s", trouble, engine.limits)
-
-
-def _greedy(rows: list[Row], logits_EV: Tensor, places: list[int]) -> list[int]:
-    """The next token of each row, the lowest of equals; stop ids are forbidden below the minimum."""
-    if not rows:
-        return []
-    if len(places) != len(logits_EV):
-        logits_EV = logits_EV[places]
-    forbidden = [
-        (place, token)
-        for place, row in enumerate(rows)
-        if len(row.answer) < row.query.min_new_tokens
-        for token in row.query.stop_ids
-    ]
-    if forbidden:
-        at, tokens = (list(part) for part in zip(*forbidden, strict=True))
-        logits_EV[at, tokens] = -torch.inf
-    if logits_EV.shape[-1] % 128:
-        return logits_EV.argmax(dim=-1).tolist()
-    # torch's argmax over a long row takes four times as long on the CPU as its maximum.
-    parts_EPV = logits_EV.unflatten(-1, (-1, 128))
-    part_E = parts_EPV.amax(dim=-1).argmax(dim=-1)
-    within_E = parts_EPV[torch.arange(len(rows), device=part_E.device), part_E].argmax(dim=-1)
-    return (part_E * 128 + within_E).tolist()
 
 
 def _too_long(row: Row, limits: Limits) -> str:

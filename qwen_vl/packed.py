@@ -41,7 +41,7 @@ class PackedPass:
     def hidden(self, pictures: Pictures) -> Tensor:
         """The last hidden rows (E, C) of the rows whose logits are wanted: see `wanted`."""
         ids = [token for row in self._starts for part in (row.suffix, *row.tails()) for token in part]
-        ids += [row.answer[-1] for row in self._active]
+        ids += [row.answer[row.known - 1] for row in self._active]
         parts = [self._embedded(family, pictures) for family in self._prefixes]
         parts.append(self._model.embed(torch.tensor(ids, device=self._model.device)))
         hidden_TC = self._model.decode(torch.cat(parts), self._rotation(), self._attend)
@@ -72,12 +72,11 @@ class PackedPass:
             positions.append(np.arange(family.length))
             alphas.append((family.alpha, family.length))
         for row in self._starts:
-            end = len(row.query.ids)
-            positions += [np.arange(row.family.length, end)]
-            positions += [np.arange(end, end + len(tail)) for tail in row.tails()]
+            positions += [np.arange(row.family.length, row.end)]
+            positions += [np.arange(row.end, row.end + len(tail)) for tail in row.tails()]
             alphas.append((row.family.alpha, row.num_tokens))
         for row in self._active:
-            positions.append(np.array([len(row.query.ids) + len(row.answer) - 1]))
+            positions.append(np.array([row.end - 1]))
             alphas.append((row.family.alpha, 1))
         config, device = self._model.config, self._model.device
         positions_T = torch.from_numpy(np.concatenate(positions)).to(device)

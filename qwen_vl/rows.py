@@ -12,18 +12,30 @@ see the block:
 """
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:  # torch comes with them
+    from torch import Generator
+
+    from qwen_vl.sampling import Sampling
 
 NOWHERE = -1
+MAX_SUFFIX = 512
+"""Longest suffix in tokens: scores of suffixes are computed as a square. Longer ones share nothing."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Query:
     """A question for the engine: ids with a span of rows per picture, pictures by key, and limits.
 
-    With options their log-probabilities are wanted; else a greedy answer of min..max_new_tokens.
+    With options their log-probabilities are wanted; else an answer of min..max_new_tokens, greedy or, with
+    `sampling`, drawn by its own `seed`: the same beside any neighbours.
+
+    on_token is called with each token of the answer as it is chosen, never twice, never with the stop id.
+    cancelled is asked before every step: once it says True the answer ends there, as "cancelled". Both are
+    called in the thread that runs the engine, so they are quick and do not raise.
     """
 
     id: Hashable
@@ -33,32 +45,53 @@ class Query:
     min_new_tokens: int = 0
     max_new_tokens: int = 1
     stop_ids: frozenset[int] = frozenset()
+    sampling: "Sampling | None" = None
+    seed: int = 0
+    on_token: Callable[[int], object] | None = None
+    cancelled: Callable[[], bool] | None = None
 
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """A query, or those of its options that have one rotary stretch, on its way."""
+    """A query, or those of its options that have one rotary stretch, on its way.
+
+    A row that begins again keeps its answer: as much as fits is read with the suffix, the rest is fed as if
+    it were chosen once more. `known` counts the answer's tokens that were read, or will be in the next step.
+    """
 
     query: Query
     family: "Family"
     options: tuple[int, ...] = ()
     answer: list[int] = field(default_factory=list)
+    known: int = 0
     slot: int = NOWHERE
+    generator: "Generator | None" = None  # draws its tokens; begins with the first
 
     @property
     def suffix(self) -> tuple[int, ...]:
-        """The prompt's ids behind the prefix."""
-        return self.query.ids[self.family.length :]
+        """The prompt's ids behind the prefix, and what is known of the answer."""
+        return (*self.query.ids[self.family.length :], *self.answer[: self.known])
+
+    @property
+    def end(self) -> int:
+        """Tokens of the prompt and of the answer as far as it is known."""
+        return len(self.query.ids) + self.known
 
     @property
     def cached(self) -> int:
-        """Tokens in the slot once the last answer token has been read."""
-        return len(self.query.ids) - self.family.length + len(self.answer)
+        """Tokens in the slot once all that is known has been read."""
+        return self.end - self.family.length
 
     @property
     def num_tokens(self) -> int:
         """Tokens its first step reads: the suffix, and every option without its last token."""
-        return len(self.query.ids) - self.family.length + sum(len(tail) for tail in self.tails())
+        return self.cached + sum(len(tail) for tail in self.tails())
+
+    def begin_again(self) -> None:
+        """Out of its slot; the answer so far stays."""
+        self.slot = NOWHERE
+        prompt = len(self.query.ids) - self.family.length
+        self.known = min(len(self.answer), max(MAX_SUFFIX - prompt, 0))
 
     def tails(self) -> list[tuple[int, ...]]:
         """What is read of each option: all but its last token."""

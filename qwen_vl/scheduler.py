@@ -16,12 +16,10 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import count
 
-from qwen_vl.rows import NOWHERE, Family, Limits, Query, Row, Shape, Step
+from qwen_vl.rows import MAX_SUFFIX, NOWHERE, Family, Limits, Query, Row, Shape, Step
 
 MAX_FAMILY = 128
 """Queries that may share one prefix; the next ones read it again."""
-MAX_SUFFIX = 512
-"""Longest suffix in tokens: scores of suffixes are computed as a square. Longer ones share nothing."""
 MAX_SQUARES = 1 << 21
 """Most scores of one head that the suffixes of one step may take, padded to the longest."""
 MIN_SHARED_TEXT = 16
@@ -131,7 +129,8 @@ class Scheduler:
                 self.restart()
                 return self.plan(ready)
             if self.families and self._can_begin(self.families[0], ready):
-                hopeless.append(self.give_up())
+                hopeless.append(self.families[0].waiting[0])
+                self.withdraw(hopeless)
         self.shape = shape
         return Step(prefixes, starts, list(self.active), shape, hopeless)
 
@@ -164,26 +163,22 @@ class Scheduler:
             self._release(row.family)
         return _direct(moves)
 
-    def give_up(self) -> Row:
-        """Takes out the first row that waits: it does not fit into an empty cache."""
-        family = self.families[0]
-        row = family.waiting.popleft()
-        self.num_waiting -= 1
-        if not family.waiting:
-            self.families.popleft()
-            self._release(family)
-        return row
+    def cancelled(self) -> list[Row]:
+        """Rows that nobody waits for any more."""
+        rows = [*self.active, *(row for family in self.families for row in family.waiting)]
+        return [row for row in rows if row.query.cancelled is not None and row.query.cancelled()]
 
-    def discard(self, family: Family) -> list[Row]:
-        """Takes out what waits of a family, such as one whose picture cannot be read; returns the rows."""
-        rows = list(family.waiting)
-        self.num_waiting -= len(rows)
-        family.waiting.clear()
-        self.families.remove(family)
-        if family is self._open:
-            self._open = None
-        self._release(family)
-        return rows
+    def withdraw(self, rows: Iterable[Row]) -> None:
+        """Takes out rows that wait."""
+        for row in rows:
+            family = row.family
+            family.waiting.remove(row)
+            self.num_waiting -= 1
+            if not family.waiting:
+                self.families.remove(family)
+                if family is self._open:
+                    self._open = None
+                self._release(family)
 
     def restart(self, step: Step | None = None, keep: int = 0) -> None:
         """Lets all rows but the first `keep` active ones begin again, those of `step` too."""
@@ -193,8 +188,7 @@ class Scheduler:
         del self.active[keep:]
         for row in reversed([*begun, *(step.starts if step is not None else ())]):
             family = row.family
-            row.slot = NOWHERE
-            row.answer.clear()
+            row.begin_again()
             if not family.waiting:
                 self.families.appendleft(family)
             family.waiting.appendleft(row)

@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from qwen_vl.engine import Answer, Engine, Query
 from qwen_vl.generate import generate, mean_logprobs
 from qwen_vl.model import QwenVL, random_model
 from qwen_vl.prompt import TokenPrompt
+from qwen_vl.sampling import Sampling, stream
 from tests.qwen_vl.golden import GENERATE_BATCH, GENERATE_SINGLE, Arrays, images, prompts, until_stop
 
 SLOTS = (1, 2, 7, 64)
@@ -309,6 +311,133 @@ def test_queries_are_pulled_when_there_is_room(small: QwenVL) -> None:
     next(answers)
     assert pulled < 200
     answers.close()
+
+
+def test_nothing_waits_at_this_moment(small: QwenVL) -> None:
+    """A server that has no further question yet must get the answers to those it has: None begins them, and
+    while something is in flight steps go on.
+    """
+    waiting: list[Query | None] = [
+        Query(0, (*span(small.config), 1), (1,), max_new_tokens=3),
+        None,
+        Query(1, (*span(small.config), 1, 2), (1,), max_new_tokens=2),
+        Query(2, (5, 6), max_new_tokens=9),
+        None,
+    ]
+    asked: list[int] = []
+    found: dict[Hashable, Answer] = {}
+
+    def queries() -> Iterator[Query | None]:
+        for query in waiting:
+            if query is not None:
+                asked.append(len(found))
+            yield query
+        while len(found) < 3:
+            yield None
+        yield Query(3, (7, 8), max_new_tokens=1)
+
+    for answer in Engine(small, check=True).answer(queries(), picture):
+        found[answer.id] = answer
+    assert_same(found, [oracle(small, query) for query in waiting if query is not None])
+    assert found[3].ids
+
+
+def watched(query: Query, told: dict[Hashable, list[int]]) -> Query:
+    return replace(query, on_token=told.setdefault(query.id, []).append)
+
+
+@pytest.mark.parametrize("cache_tokens", [45, 60, 100_000])
+def test_each_token_is_told_once(small: QwenVL, cache_tokens: int) -> None:
+    """A row that begins again for want of memory must not say its first words twice, nor lose one; the stop
+    id is not told.
+    """
+    told: dict[Hashable, list[int]] = {}
+    queries = [
+        Query(number, (*span(small.config), number, 3), (number % 2,), max_new_tokens=8 + number)
+        for number in range(8)
+    ]
+    expected = [oracle(small, query) for query in queries]
+    stop = expected[5].ids[4]
+    queries[5] = replace(queries[5], stop_ids=frozenset([stop]))
+    expected[5] = oracle(small, queries[5])
+    assert_same(ask(small, [watched(query, told) for query in queries], cache_tokens=cache_tokens), expected)
+    assert {name: tuple(ids) for name, ids in told.items()} == {answer.id: answer.ids for answer in expected}
+
+
+def test_a_long_answer_that_begins_again(small: QwenVL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit behind the prompt is fed token by token, and neither told nor chosen anew."""
+    monkeypatch.setattr("qwen_vl.rows.MAX_SUFFIX", 5)
+    told: dict[Hashable, list[int]] = {}
+    queries = [Query(number, (number, 3), max_new_tokens=20) for number in range(4)]
+    expected = [oracle(small, query) for query in queries]
+    assert_same(ask(small, [watched(query, told) for query in queries], cache_tokens=40), expected)
+    assert {name: tuple(ids) for name, ids in told.items()} == {answer.id: answer.ids for answer in expected}
+
+
+def test_who_is_cancelled(small: QwenVL) -> None:
+    """Nobody computes for a client that left: waiting, decoding or ranked, it ends at the next step, once,
+    with what was said so far, and its slot goes to the next.
+    """
+    told: dict[Hashable, list[int]] = {}
+    span_ids = span(small.config)
+    queries = [
+        watched(Query(number, (*span_ids, number), (number % 3,), max_new_tokens=9), told)
+        for number in range(12)
+    ]
+    queries.append(Query("ranked", (*span_ids, 1), (0,), ((1,), (2, 3))))
+    expected = [oracle(small, query) for query in queries]
+
+    def gone(number: int) -> Callable[[], bool]:
+        return lambda: len(told[0]) >= 4 or number == 11
+
+    cancelled = {1, 2, 10, 11, "ranked"}
+    queries = [
+        replace(query, cancelled=gone(query.id if isinstance(query.id, int) else 11))
+        if query.id in cancelled
+        else query
+        for query in queries
+    ]
+    for slots in (2, 7):
+        for ids in told.values():
+            ids.clear()
+        found = ask(small, queries, slots=slots)
+        assert {name for name, answer in found.items() if answer.stop_reason == "cancelled"} >= {11, "ranked"}
+        for name in cancelled:
+            if found[name].stop_reason == "cancelled":
+                assert found[name].error is None
+                assert found[name].logprobs is None
+                assert len(found[name].ids) < 9
+                assert found[name].ids == tuple(told.get(name, ()))
+        assert found[1].stop_reason == "cancelled"
+        assert len(found[1].ids) >= 3, "it had a slot"
+        assert_same(found, [answer for answer in expected if answer.id not in cancelled])
+
+
+@pytest.mark.parametrize(("slots", "cache_tokens"), [(1, 10_000), (7, 10_000), (64, 60)])
+def test_drawn_answers(small: QwenVL, slots: int, cache_tokens: int) -> None:
+    """Each row draws by its own seed: the same alone, beside others, and after it began again."""
+    queries, expected = [], {}
+    sampling = Sampling(temperature=0.8, top_p=0.9, top_k=50)
+    for number in range(12):
+        query = Query(
+            number, (*span(small.config), number % 3), (number % 2,), (), 0, 9, frozenset(range(40))
+        )
+        if number % 4:
+            query = replace(query, sampling=sampling, seed=number // 3)
+        queries.append(query)
+        expected[number] = tuple(
+            stream(
+                small,
+                TokenPrompt(query.ids, (picture(number % 2),)),
+                max_new_tokens=9,
+                stop_ids=query.stop_ids,
+                sampling=query.sampling or Sampling(),
+                seed=query.seed,
+            )
+        )
+    found = ask(small, queries, slots=slots, cache_tokens=cache_tokens)
+    assert {name: answer.ids for name, answer in found.items()} == expected
+    assert len(set(expected.values())) > 6
 
 
 def test_a_picture_is_encoded_once(small: QwenVL) -> None:
