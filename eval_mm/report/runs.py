@@ -88,8 +88,8 @@ def _load(folder: Path) -> Run:
             (rescored.setdefault(scorer, {}) if scorer else results)[task] = result
         if task in results and task in stored and (differs := _difference(results[task], stored[task])):
             problems.append(
-                f"{task}: {RESULT} is of an earlier run, the manifest's has another {differs}: half-finished; the "
-                f"same run command goes on"
+                f"{task}: {RESULT} is of an earlier run, the one that was begun since has another {differs}: "
+                f"half-finished, the same run command goes on"
             )
     if not held:
         problems.append("no task has answers yet")
@@ -143,7 +143,7 @@ def _unfinished(folder: Path, task: str, names: Iterable[str]) -> str:
                 answers += sum(line.endswith(b"\n") for line in file)
         except OSError:
             return f"{task}: no {RESULT}, and {name} cannot be read"
-    return f"{task}: no {RESULT}: half-finished, {answers:,} answers so far; the same run command goes on"
+    return f"{task}: no {RESULT}: half-finished, {answers:,} answers so far, the same run command goes on"
 
 
 def _difference(result: Result, entry: Mapping[str, Any]) -> str | None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from eval_mm.console import align
+from eval_mm.report.notes import marks, shots_of
 from eval_mm.report.published import REFERENCE_MODEL, reference_figures
 from eval_mm.schema import Metric, Result
 from eval_mm.tasks import all_tasks
@@ -56,8 +57,7 @@ def breakdown_table(results: Sequence[Result]) -> str:
 
 
 def _row(result: Result, name: str | None, time: float | None) -> tuple[str, ...]:
-    few_shot = result.config.get("few_shot")
-    comparable = not few_shot and result.score_protocol != "instruct"  # other prompts, other limits
+    comparable = not shots_of(result) and result.score_protocol != "instruct"  # other prompts, other limits
     published = reference_figures().get((result.task, name or "")) if comparable else None
     return (
         result.model,
@@ -80,25 +80,6 @@ def _cells(metric: Metric | None) -> tuple[str, str]:
     return f"{metric.value:.2f}", "" if metric.stderr is None else f"{metric.stderr:.2f}"
 
 
-def _selected(result: Result) -> bool:
-    """Whether only some rows were asked or scored."""
-    return bool(result.config.get("selection") or result.config.get("subset"))
-
-
 def _note(result: Result) -> str:
-    """What keeps this number from standing beside a published one."""
-    notes = ["DEMO"] if result.demo else []
-    if result.num_samples != (result.num_published or result.num_samples):
-        notes.append(f"partial: {result.num_samples:,} of {result.num_published:,}")
-    elif not result.complete and (not result.demo or _selected(result)):
-        unknown = result.num_published is None and not _selected(result)
-        notes.append(
-            "with errors" if result.num_errors else "published count unknown" if unknown else "partial"
-        )
-    if result.config.get("few_shot"):
-        notes.append(f"{result.config['few_shot']['shots']}-shot")
-    if result.prompt_protocol != result.score_protocol:
-        notes.append(f"prompt {result.prompt_protocol}, scorer {result.score_protocol}")
-    else:
-        notes.append(result.score_protocol)
-    return ", ".join(notes)
+    """What keeps a number just made from standing beside a published one; unread answers have their column."""
+    return ", ".join(mark.text for mark in marks(result) if mark.kind not in ("unread", "version"))
