@@ -4,14 +4,13 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from string import ascii_uppercase
 
 from eval_mm import store
 from eval_mm.console import printable
 from eval_mm.data import find_root, load
 from eval_mm.errors import UserError
+from eval_mm.evidence import Traced, normalised, references
 from eval_mm.judge import judge
-from eval_mm.metrics.steps import Steps, trace
 from eval_mm.prompt import images_of
 from eval_mm.rescore import StoredTask, read_entries, read_stored, task_of
 from eval_mm.schema import Context, Image, Mark, Prediction, Prompt, Protocol, Sample, Score
@@ -115,42 +114,29 @@ def _verdict(verdict: Verdict, sample: Sample, answer: Prediction) -> list[str]:
         return _block(title, [f"not judged: {verdict.refused}"])
     value = "unparsed, counts 0" if verdict.score.value is None else f"{verdict.score.value:.6g}"
     lines = [f"score {value}", f"answer {verdict.score.answer!r}", verdict.score.explanation]
-    steps = verdict.protocol.steps(sample)
-    lines += _steps("answer", steps.answer, answer.text.strip())
-    texts = sample.target if isinstance(sample.target, tuple) else ()
-    for text in dict.fromkeys(text for text in texts if isinstance(text, str)):
-        lines += _steps("reference", steps.references, text)
+    way = normalised(verdict.protocol, sample, answer.text)
+    lines += _steps("answer", way.answer) if way.answer else []
+    for reference in way.references:
+        lines += _steps("reference", reference)
     return _block(title, lines)
 
 
-def _steps(what: str, steps: Steps, text: str) -> list[str]:
+def _steps(what: str, traced: Traced) -> list[str]:
     """Every step by name, and the text after it."""
-    if not steps:
-        return []
-    lines, before = [f"{what} {text!r}"], text
-    for name, after in trace(steps, text):
+    lines, before = [f"{what} {traced.text!r}"], traced.text
+    for name, after in traced.steps:
         lines.append(f"  {name}: {'unchanged' if after == before else repr(after)}")
         before = after
     return lines
 
 
 def _references(sample: Sample) -> list[str]:
-    if sample.target is None:
-        return [
-            repr(sample.metadata["reference_answer"])
-            if "reference_answer" in sample.metadata
-            else "not public"
-        ]
-    if sample.choices:
-        return [f"{ascii_uppercase[sample.target]}. {sample.choices[sample.target]!r}"]
-    if isinstance(sample.target, tuple) and all(isinstance(text, str) for text in sample.target):
-        texts = list(dict.fromkeys(sample.target))
-        counts = [sum(other == text for other in sample.target) for text in texts]
-        return [
-            f"{text!r}" + (f" x {count}" if count > 1 else "")
-            for text, count in zip(texts, counts, strict=True)
-        ]
-    return [str(tuple(sample.target))]
+    return [
+        (f"{one.letter}. " if one.letter else "")
+        + repr(one.text)
+        + (f" x {one.times}" if one.times > 1 else "")
+        for one in references(sample)
+    ] or ["not public"]
 
 
 def _shown(prompt: Prompt) -> str:

@@ -1,7 +1,7 @@
 """Scoring without a model: a run folder again, or a file of answers made elsewhere."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
@@ -148,15 +148,21 @@ def read_stored(
         to_request(sample, protocol, dataset.root.path, examples.of(sample) if examples else ())
         for sample in dataset.samples
     ]
-    answers = store.read_answers(folder / task.name)
-    newest = {(answer.id, answer.key.partition("-")[0]): answer for answer in answers}
-    fitting = {
-        request.id: answer
-        for request in requests
-        if (answer := newest.get((request.id, store.asked_key(request, entry.model.fingerprint)))) is not None
-    }
+    fitting = fitting_answers(requests, store.read_answers(folder / task.name), entry.model.fingerprint)
     config = run_config(protocol, entry.selection, entry.model, examples)
     return StoredTask(task, dataset, protocol, requests, fitting, Asked(entry.model, protocol.name, config))
+
+
+def fitting_answers(
+    requests: Iterable[Request], answers: Iterable[Prediction], fingerprint: str
+) -> dict[str, Prediction]:
+    """By sample id the newest of a journal's answers to exactly this request to that model."""
+    newest = {(answer.id, answer.key.partition("-")[0]): answer for answer in answers}
+    return {
+        request.id: answer
+        for request in requests
+        if (answer := newest.get((request.id, store.asked_key(request, fingerprint)))) is not None
+    }
 
 
 def task_of(name: str, entry: store.TaskEntry) -> Task:

@@ -139,3 +139,11 @@ def test_an_error_steers_no_terminal(out: Path) -> None:
     answer = json.loads(journal.read_text(encoding="utf-8"))
     journal.write_text(json.dumps({**answer, "error": "bad\x1b[2J\nfile"}) + "\n", encoding="utf-8")
     assert "error: bad [2J file" in explain(out, "v")
+
+
+def test_a_yes_is_shown_as_a_word(tmp_path: Path) -> None:
+    """The reference of a yes/no question is one text, not a list of its letters."""
+    rows = [row(name, answer="Yes", category="count") for name in "ab"]
+    data = write_data(tmp_path / "data", rows, "mme")
+    run(ScriptedModel(lambda request: "Yes"), ["mme"], data, out=tmp_path / "run")
+    assert "references\n  'yes'\n" in explain(tmp_path / "run", "a")

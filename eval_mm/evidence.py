@@ -1,0 +1,74 @@
+"""What there is to see of one answer: references with their counts, and each step of normalising.
+
+Shared by `explain` and the HTML report.
+"""
+
+from collections.abc import Sequence
+from string import ascii_uppercase
+from typing import NamedTuple
+
+from eval_mm.metrics.steps import Steps, trace
+from eval_mm.schema import Protocol, Sample
+
+
+class Reference(NamedTuple):
+    """A reference as it stands in the data, how often it does, and its letter where it is an option."""
+
+    text: str
+    times: int = 1
+    letter: str = ""
+
+
+class Traced(NamedTuple):
+    """A text, and the name of every step of a scorer with the text after it."""
+
+    text: str
+    steps: Sequence[tuple[str, str]]
+
+    @property
+    def normalised(self) -> str:
+        """The text after all steps, which is what is compared."""
+        return self.steps[-1][1] if self.steps else self.text
+
+    @property
+    def changes(self) -> list[tuple[str, str]]:
+        """The steps that changed the text."""
+        before = [self.text, *(after for _, after in self.steps)]
+        return [step for step, text in zip(self.steps, before, strict=False) if step[1] != text]
+
+
+class Normalised(NamedTuple):
+    """An answer and its references on their way to being compared; none where no steps are taken."""
+
+    answer: Traced | None
+    references: list[Traced]
+
+
+def references(sample: Sample) -> list[Reference]:
+    """What the answer is compared with, each text once; empty where it is not public."""
+    target = sample.target
+    if target is None:
+        judged_by = sample.metadata.get("reference_answer")
+        return [] if judged_by is None else [Reference(judged_by)]
+    if isinstance(target, int):  # an option; its text is not known in tables of letters only
+        return [Reference(sample.choices[target] if sample.choices else "", letter=ascii_uppercase[target])]
+    if isinstance(target, tuple) and all(isinstance(text, str) for text in target):
+        return [Reference(text, target.count(text)) for text in dict.fromkeys(target)]
+    if isinstance(target, tuple):
+        return [Reference(str(tuple(target)))]
+    return [Reference(str(target))]
+
+
+def normalised(protocol: Protocol, sample: Sample, text: str) -> Normalised:
+    """The way of an answer's text and of the references through a protocol's scorer."""
+    steps = protocol.steps(sample)
+    target = sample.target if isinstance(sample.target, tuple) else ()
+    texts = dict.fromkeys(text for text in target if isinstance(text, str))
+    return Normalised(
+        _traced(steps.answer, text.strip()),
+        [traced for one in texts if (traced := _traced(steps.references, one)) is not None],
+    )
+
+
+def _traced(steps: Steps, text: str) -> Traced | None:
+    return Traced(text, trace(steps, text)) if steps else None
