@@ -3,12 +3,15 @@
 Shared by `explain` and the HTML report.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from string import ascii_uppercase
 from typing import NamedTuple
 
+from eval_mm.kinds import caption
+from eval_mm.metrics.ptb import tokenize
 from eval_mm.metrics.steps import Steps, trace
-from eval_mm.schema import Protocol, Sample
+from eval_mm.schema import Normalisation, Protocol, Sample
 
 
 class Reference(NamedTuple):
@@ -59,15 +62,33 @@ def references(sample: Sample) -> list[Reference]:
     return [Reference(str(target))]
 
 
-def normalised(protocol: Protocol, sample: Sample, text: str) -> Normalised:
-    """The way of an answer's text and of the references through a protocol's scorer."""
-    steps = protocol.steps(sample)
-    target = sample.target if isinstance(sample.target, tuple) else ()
-    texts = dict.fromkeys(text for text in target if isinstance(text, str))
+def normalised(steps: Normalisation, sample: Sample, text: str) -> Normalised:
+    """The way of an answer's text and of the references through the steps of a scorer."""
     return Normalised(
         _traced(steps.answer, text.strip()),
-        [traced for one in texts if (traced := _traced(steps.references, one)) is not None],
+        [traced for one in _texts(sample) if (traced := _traced(steps.references, one)) is not None],
     )
+
+
+def steps_of_many(
+    protocol: Protocol, answered: Sequence[tuple[Sample, str]]
+) -> Callable[[Sample], Normalisation]:
+    """A protocol's steps for many samples and answers: captions are tokenised in one start of Java.
+
+    Raises:
+        UserError: there is no Java, or it fails.
+    """
+    if protocol.steps is not caption.steps:
+        return protocol.steps
+    texts = dict.fromkeys(text for sample, answer in answered for text in (answer.strip(), *_texts(sample)))
+    tokens = dict(zip(texts, tokenize(list(texts)), strict=True))
+    return partial(caption.steps, tokenised=tokens)
+
+
+def _texts(sample: Sample) -> Iterable[str]:
+    """The reference texts, each once."""
+    target = sample.target if isinstance(sample.target, tuple) else ()
+    return dict.fromkeys(text for text in target if isinstance(text, str))
 
 
 def _traced(steps: Steps, text: str) -> Traced | None:

@@ -114,7 +114,7 @@ def _verdict(verdict: Verdict, sample: Sample, answer: Prediction) -> list[str]:
         return _block(title, [f"not judged: {verdict.refused}"])
     value = "unparsed, counts 0" if verdict.score.value is None else f"{verdict.score.value:.6g}"
     lines = [f"score {value}", f"answer {verdict.score.answer!r}", verdict.score.explanation]
-    way = normalised(verdict.protocol, sample, answer.text)
+    way = normalised(verdict.protocol.steps(sample), sample, answer.text)
     lines += _steps("answer", way.answer) if way.answer else []
     for reference in way.references:
         lines += _steps("reference", reference)

@@ -4,14 +4,12 @@ The file opens without a network and can load nothing: its Content-Security-Poli
 script, by their hashes, and pictures inside it. All texts of models, judges and data are escaped.
 """
 
-import base64
-import hashlib
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from eval_mm.console import align
+from eval_mm.report.page import policy, thumbnail
 from eval_mm.schema import Metric, Result
 from eval_mm.tasks.touchstone import DIMENSIONS, dimensions_of, parts_of
 from touchstone import published, replies
@@ -136,7 +134,9 @@ def html(answered: Answered, result: Result, judged: Sequence[Judged]) -> str:
         lstrip_blocks=True,
     )
     root = answered.stored.dataset.root.path
-    pictures = {image.path: thumbnail(root / image.path) for one in judged for image in one.sample.images}
+    pictures = {
+        image.path: thumbnail(root / image.path, SIDE) for one in judged for image in one.sample.images
+    }
     rows = [_row(one, pictures) for one in judged]
     return environment.get_template("report.html.j2").render(
         style=style,
@@ -153,34 +153,6 @@ def html(answered: Answered, result: Result, judged: Sequence[Judged]) -> str:
         dimensions=_present((one.dimensions for one in rows), [d.name for d in DIMENSIONS]),
         parts=_present((one.parts for one in rows), [part[0] for d in DIMENSIONS for part in d.parts]),
     )
-
-
-def policy(style: str, script: str) -> str:
-    """The Content-Security-Policy of the file: nothing but itself."""
-    return (
-        f"default-src 'none'; img-src data:; style-src {_digest(style)}; script-src {_digest(script)}; "
-        f"base-uri 'none'; form-action 'none'"
-    )
-
-
-def _digest(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def thumbnail(path: Path) -> str:
-    """A picture as a small data URL; empty where it cannot be read."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as picture:
-            picture.draft("RGB", (2 * SIDE, 2 * SIDE))
-            small = picture.convert("RGB")
-            small.thumbnail((SIDE, SIDE))
-            buffer = io.BytesIO()
-            small.save(buffer, "WEBP", quality=70)
-    except Exception:  # the boundary of one picture: decoders raise whatever bytes drive them to
-        return ""
-    return f"data:image/webp;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _row(one: Judged, pictures: Mapping[str, str]) -> Row:

@@ -73,9 +73,12 @@ def example(sample: Sample) -> str:
     return str(sample.target[0]).strip()
 
 
-def steps(sample: Sample) -> Normalisation:
-    """The tokens that are compared; all texts' at once, since the tokeniser is slow to start."""
-    known: dict[str, str] = {}
+def steps(sample: Sample, tokenised: dict[str, str] | None = None) -> Normalisation:
+    """The tokens that are compared; all texts' at once, since the tokeniser is slow to start.
+
+    `tokenised` holds the tokens of texts that are known already, and takes in what comes to be known.
+    """
+    known = {} if tokenised is None else tokenised
 
     def tokens(text: str) -> str:
         if text not in known:
