@@ -17,11 +17,11 @@ import torch
 from safetensors.torch import save_file
 
 from qwen_vl.config import QwenVLConfig
-from qwen_vl.errors import CheckpointError
+from qwen_vl.errors import CheckpointError, NotHereError
 from qwen_vl.files import replace_file
 from qwen_vl.model import QwenVL, empty_model
 from qwen_vl.tokenizer import Tokenizer
-from qwen_vl.weights import load_weights
+from qwen_vl.weights import check_weights, load_weights
 
 ChatFormat = Literal["raw", "chatml"]
 CHAT_FORMATS = ("raw", "chatml")
@@ -41,8 +41,23 @@ class LoadedModel:
     chat_format: ChatFormat
 
 
-def find_checkpoint(path_or_id: str | Path) -> Path:
-    """The folder of a checkpoint: the folder itself, or a hub id, fetched if need be."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """All of a checkpoint but its weights, and where and in what they would be computed with."""
+
+    tokenizer: Tokenizer
+    config: QwenVLConfig
+    folder: Path
+    chat_format: ChatFormat
+    device: torch.device
+    dtype: torch.dtype
+
+
+def find_checkpoint(path_or_id: str | Path, fetch: bool = True) -> Path:
+    """The folder of a checkpoint: the folder itself, or a hub id.
+
+    What is not here is fetched, or with `fetch` false a NotHereError.
+    """
     name = str(path_or_id)
     folder = Path(os.path.expanduser(path_or_id))  # leaves ~nosuchuser as it is
     if folder.is_dir():
@@ -59,8 +74,10 @@ def find_checkpoint(path_or_id: str | Path) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES))
+        return Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=not fetch))
     except Exception as error:  # the one call to the network: whatever it raises, the advice is the same
+        if not fetch:
+            raise NotHereError(f"{name}: not on this machine yet; a run fetches it from the hub") from error
         reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
         raise CheckpointError(
             f"{name}: is no folder here and could not be fetched from the hub ({reason}); "
@@ -74,7 +91,24 @@ def load(path_or_id: str | Path, device: str = "auto", dtype: str = "auto") -> L
     device: "auto" (the GPU if there is one) or what torch calls a device. dtype: "auto" (bfloat16 on a GPU
     that has it, else float16; float32 on the CPU), "bfloat16", "float16", "float32".
     """
-    folder = find_checkpoint(path_or_id)
+    checkpoint = _read(find_checkpoint(path_or_id), device, dtype)
+    empty = empty_model(checkpoint.config)
+    model = load_weights(empty, checkpoint.folder, checkpoint.device, checkpoint.dtype)
+    return LoadedModel(
+        model, checkpoint.tokenizer, checkpoint.config, checkpoint.folder, checkpoint.chat_format
+    )
+
+
+def describe(
+    path_or_id: str | Path, device: str = "auto", dtype: str = "auto", fetch: bool = True
+) -> Checkpoint:
+    """What `load` would load, checked to the names and shapes of the weights, of which none is read."""
+    checkpoint = _read(find_checkpoint(path_or_id, fetch), device, dtype)
+    check_weights(empty_model(checkpoint.config), checkpoint.folder)
+    return checkpoint
+
+
+def _read(folder: Path, device: str, dtype: str) -> Checkpoint:
     config = QwenVLConfig.from_file(folder / "config.json")
     tokenizer = Tokenizer.from_file(find_vocabulary(folder), config.visual.n_queries)
     if tokenizer.image_start_id != config.visual.image_start_id:
@@ -84,8 +118,7 @@ def load(path_or_id: str | Path, device: str = "auto", dtype: str = "auto") -> L
         )
     target = pick_device(device)
     chat_format = read_chat_format(folder / "generation_config.json")
-    model = load_weights(empty_model(config), folder, target, pick_dtype(dtype, target))
-    return LoadedModel(model, tokenizer, config, folder, chat_format)
+    return Checkpoint(tokenizer, config, folder, chat_format, target, pick_dtype(dtype, target))
 
 
 def find_vocabulary(folder: Path) -> Path:
@@ -120,7 +153,7 @@ def read_chat_format(path: Path) -> ChatFormat:
 def pick_device(name: str) -> torch.device:
     """The device of this name; "auto" is the current GPU if there is one."""
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
         raise CheckpointError(f"device {name!r}: not one of auto, cpu, cuda, cuda:N")
     device = torch.device(name)
@@ -128,6 +161,8 @@ def pick_device(name: str) -> torch.device:
         raise CheckpointError(
             f"device {name!r}: torch sees {torch.cuda.device_count()} GPUs here; take another, cpu or auto"
         )
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
     return device
 
 

@@ -71,16 +71,7 @@ def _indexed_files(index: Path) -> list[Path]:
 
 def load_weights(model: QwenVL, folder: Path, device: torch.device, dtype: torch.dtype) -> QwenVL:
     """Fill a model made by model.empty_model and return it; CheckpointError unless the files are it."""
-    wanted = {name: tuple(parameter.shape) for name, parameter in model.state_dict().items()}
-    files = weight_files(folder)
-    found: dict[str, tuple[int, ...]] = {}
-    twice: list[str] = []
-    for file in files:
-        with _opened(file) as shard:
-            twice += [name for name in shard.shapes if name in found]
-            found |= shard.shapes
-    _check_names(folder, wanted, found, twice)
-    for file in files:
+    for file in check_weights(model, folder):
         with _opened(file) as shard:
             for name in shard.shapes:
                 stored = shard.tensor(name)
@@ -91,6 +82,20 @@ def load_weights(model: QwenVL, folder: Path, device: torch.device, dtype: torch
                 empty = _allocate(stored.shape, device, dtype)
                 assign(model, name, empty.copy_(stored))
     return model
+
+
+def check_weights(model: QwenVL, folder: Path) -> list[Path]:
+    """The weight files, only names and shapes of them read; CheckpointError unless they are this model."""
+    wanted = {name: tuple(parameter.shape) for name, parameter in model.state_dict().items()}
+    files = weight_files(folder)
+    found: dict[str, tuple[int, ...]] = {}
+    twice: list[str] = []
+    for file in files:
+        with _opened(file) as shard:
+            twice += [name for name in shard.shapes if name in found]
+            found |= shard.shapes
+    _check_names(folder, wanted, found, twice)
+    return files
 
 
 def _allocate(shape: torch.Size, device: torch.device, dtype: torch.dtype) -> Tensor:

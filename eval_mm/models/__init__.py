@@ -1,14 +1,21 @@
 """Back ends. One file here is one back end: a class with `info` and `generate`, loaded only when it is asked
 for.
+
+Its `load(spec, value, settings)` makes the model ready; `describe(spec, value, settings, fetch)` tells the
+same `info` without: what cannot be had is found before an hour is spent on another model.
 """
 
 import importlib
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eval_mm import extras
 from eval_mm.errors import UserError
-from eval_mm.schema import Backend
+from eval_mm.schema import Backend, ModelInfo
+
+
+class NotHereError(UserError):
+    """A model whose files a run would have to fetch first."""
 
 
 class Scheme(NamedTuple):
@@ -38,6 +45,26 @@ def load(spec: str, settings: Settings = DEFAULTS) -> Backend:
 
     `demo`, `echo[:FILE]`, else a folder or hub id of a Qwen-VL checkpoint.
     """
+    backend: Backend = _class_of(spec).load(spec, _value(spec), settings)
+    return backend
+
+
+def describe(spec: str, settings: Settings = DEFAULTS, fetch: bool = True) -> ModelInfo:
+    """What `load` would give as `info`, everything checked that can be without loading a weight.
+
+    With `fetch` false nothing is downloaded: a model that is not on this machine is a NotHereError.
+    """
+    info: ModelInfo = _class_of(spec).describe(spec, _value(spec), settings, fetch)
+    return info
+
+
+def _value(spec: str) -> str:
+    """What follows the scheme."""
+    return spec.partition(":")[2]
+
+
+def _class_of(spec: str) -> Any:
+    """The class of a back end; UserError for a name that is not whole or an extra that is missing."""
     name, colon, value = spec.partition(":")
     if not spec or (colon and name in SCHEMES and not value):
         raise UserError(f"--model '{spec}': incomplete; a folder, a hub id, demo, echo or echo:FILE")
@@ -45,5 +72,4 @@ def load(spec: str, settings: Settings = DEFAULTS) -> Backend:
     if scheme.extra is not None:
         extras.require(scheme.extra, f"--model {spec}")
     module, _, attribute = scheme.target.partition(":")
-    backend: Backend = getattr(importlib.import_module(module), attribute).load(spec, value, settings)
-    return backend
+    return getattr(importlib.import_module(module), attribute)

@@ -20,8 +20,13 @@ class EchoBackend:
         self._texts = texts
 
     @classmethod
-    def load(cls, spec: str, value: str, settings: Settings) -> "EchoBackend":
+    def describe(cls, spec: str, value: str, settings: Settings, fetch: bool = True) -> ModelInfo:
         """`echo` repeats the question; `echo:FILE` reads answers by id. Raises DataError for a bad file."""
+        return cls.load(spec, value, settings).info
+
+    @classmethod
+    def load(cls, spec: str, value: str, settings: Settings) -> "EchoBackend":
+        """The same, ready to be asked; there is nothing that takes long to load."""
         if spec == "echo":
             return cls(ModelInfo("echo", "echo", protocol="qwen-vl"), None)
         path, texts = Path(value), {}

@@ -10,14 +10,16 @@ from pathlib import Path
 import torch
 
 from eval_mm.errors import UserError
-from eval_mm.models import Settings
+from eval_mm.models import NotHereError, Settings
 from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Request
 from qwen_vl.chat import chat_turn, stop_ids
-from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, load
+from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, describe, load
 from qwen_vl.engine import Answer, Engine, Query
 from qwen_vl.errors import CheckpointError, ImageError
+from qwen_vl.errors import NotHereError as NoFilesHereError
 from qwen_vl.fingerprint import fingerprint
 from qwen_vl.image import load_image, preprocess
+from qwen_vl.model import empty_model
 from qwen_vl.prompt import ImagePart, Special, build_prompt
 
 LATER = torch.empty(0)
@@ -33,25 +35,35 @@ class QwenVLBackend:
         self._engine = Engine(loaded.model)
 
     @classmethod
-    def load(cls, spec: str, value: str, settings: Settings) -> "QwenVLBackend":
+    def describe(cls, spec: str, value: str, settings: Settings, fetch: bool = True) -> ModelInfo:
         """The checkpoint `spec` names: "demo", a folder or a hub id; UserError where it cannot be had."""
         try:
-            loaded = load(DEMO_FOLDER if spec == "demo" else spec, settings.device, settings.dtype)
-            checkpoint = fingerprint(loaded.folder)
+            found = describe(_place(spec), settings.device, settings.dtype, fetch)
+            checkpoint = fingerprint(found.folder)
+        except NoFilesHereError as error:
+            raise NotHereError(str(error)) from error
         except CheckpointError as error:
             raise UserError(str(error)) from error
-        dtype_name = str(loaded.model.dtype).removeprefix("torch.")
-        info = ModelInfo(
+        dtype_name = str(found.dtype).removeprefix("torch.")
+        return ModelInfo(
             name="demo" if spec == "demo" else spec if not Path(spec).is_dir() else Path(spec).resolve().name,
             fingerprint=f"{checkpoint}-{dtype_name}",
             protocol="qwen-vl",
             box_scale="999",
-            chat=loaded.chat_format == "chatml",
-            compute=f"{loaded.model.device}, {dtype_name}",
-            demo=loaded.config.demo,
-            parameters=sum(tensor.numel() for tensor in loaded.model.parameters()),
+            chat=found.chat_format == "chatml",
+            compute=f"{found.device}, {dtype_name}",
+            demo=found.config.demo,
+            parameters=sum(tensor.numel() for tensor in empty_model(found.config).parameters()),
         )
-        return cls(loaded, info)
+
+    @classmethod
+    def load(cls, spec: str, value: str, settings: Settings) -> "QwenVLBackend":
+        """The checkpoint as `describe` knows it, ready to be asked."""
+        info = cls.describe(spec, value, settings)
+        try:
+            return cls(load(_place(spec), settings.device, settings.dtype), info)
+        except CheckpointError as error:
+            raise UserError(str(error)) from error
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
         """Answers in any order. Pictures are read anew in every call, since they may have changed."""
@@ -113,6 +125,11 @@ class QwenVLBackend:
             prompt_tokens=len(query.ids),
             new_tokens=len(answer.ids),
         )
+
+
+def _place(spec: str) -> str | Path:
+    """What the package calls the checkpoint."""
+    return DEMO_FOLDER if spec == "demo" else spec
 
 
 def _failed(request: Request, error: Exception) -> Prediction:

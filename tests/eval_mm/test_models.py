@@ -10,7 +10,7 @@ from PIL import Image as Picture
 from eval_mm import models
 from eval_mm.cli import main
 from eval_mm.errors import UserError
-from eval_mm.models import Settings
+from eval_mm.models import NotHereError, Settings
 from eval_mm.models.qwen_vl import QwenVLBackend
 from eval_mm.run import run
 from eval_mm.schema import Backend, Image, Mark, Prediction, Prompt, Request
@@ -217,6 +217,29 @@ def test_the_fingerprint_tells_checkpoints_and_dtypes_apart(demo: Backend) -> No
     assert other.info.fingerprint != demo.info.fingerprint
     assert models.load(str(DEMO_FOLDER), Settings("cpu", "float32")).info.fingerprint == demo.info.fingerprint
     assert models.load(str(DEMO_FOLDER), Settings("cpu", "float32")).info.demo
+
+
+def test_what_is_described_is_what_is_loaded(
+    demo: Backend, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A plan made by another fingerprint would count stored answers that the run then asks again."""
+    assert models.describe("demo", Settings("cpu", "float32")) == demo.info
+    file = tmp_path / "answers.json"
+    file.write_text('{"1": "x"}')
+    for spec in ("echo", f"echo:{file}"):
+        assert models.describe(spec) == models.load(spec).info
+    monkeypatch.setattr("eval_mm.models.qwen_vl.load", lambda *_: pytest.fail("a weight was loaded"))
+    assert models.describe(str(checkpoint), Settings("cpu", "bfloat16")).compute == "cpu, bfloat16"
+    (checkpoint / "model.safetensors").write_bytes((checkpoint / "model.safetensors").read_bytes()[:999])
+    with pytest.raises(UserError, match="cannot be read as weights"):
+        models.describe(str(checkpoint))
+
+
+def test_nothing_is_fetched_to_describe_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run that downloads 19 GB is none; and that the model is not here is no error of its own."""
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(NotHereError, match="not on this machine yet; a run fetches it"):
+        models.describe("nobody/no-such-model", fetch=False)
 
 
 def error_line(model: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], *options: str) -> str:
