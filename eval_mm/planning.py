@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from eval_mm import extras, store, tasks
 from eval_mm.data import DEMO_ROOT, DataRoot, Dataset, Selection, find_root, load
@@ -10,7 +11,7 @@ from eval_mm.errors import UserError
 from eval_mm.few_shot import Examples, FewShot, check_few_shot, load_examples
 from eval_mm.judge import Asked, check_on_request, run_config
 from eval_mm.prompt import to_request
-from eval_mm.schema import ModelInfo, Protocol, Request, Task
+from eval_mm.schema import BoxScale, ModelInfo, Protocol, Request, Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +146,11 @@ def plan(wanted: Wanted, model: ModelInfo) -> Planned:
         if asking.chat and not model.chat:
             left_out.append(task.name)
             continue
+        if asking.boxes and model.box_scale is None:
+            raise UserError(
+                f"task {task.name}: in which unit {model.name} writes coordinates is not known; say it with "
+                f"--box-scale {'|'.join(get_args(BoxScale))}"
+            )
         if drawn is not None:
             check_few_shot(task, asking)
         plans.append(Plan(task, dataset, asking, wanted.selection, drawn, wanted.on_request))

@@ -16,8 +16,10 @@ from eval_mm.metrics.steps import Steps
 if TYPE_CHECKING:
     from eval_mm.data import Row
 
-BoxScale = Literal["999", "1000", "fraction", "pixels"]
-"""The unit of the coordinates a model writes: 0..999 or 0..1000 over each side, 0..1, or pixels."""
+BoxScale = Literal["999", "1000", "fraction", "pixels", "resized"]
+"""The unit of the coordinates a model writes: 0..999 or 0..1000 over each side, 0..1, pixels of the picture's
+file, or pixels of the picture as the model saw it (`Prediction.image_size`).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,8 @@ class Prediction:
 
     `key` fingerprints what was asked (prompt, image content, limits, model); empty for answers made
     elsewhere. `stop_reason` is "stop", "length" or None. `error` is None unless this sample failed.
+    `image_size` is width and height of the only picture as the model saw it, where its coordinates count
+    those pixels.
     """
 
     id: str
@@ -90,6 +94,7 @@ class Prediction:
     prompt_tokens: int | None = None
     new_tokens: int | None = None
     error: str | None = None
+    image_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,8 @@ class ModelInfo:
     """What scoring and reports may know of the model that answered; recorded in the run's manifest.
 
     `box_scale` is here because the unit of a model's coordinates is a fact about the model, never guessed
-    from the values, and must still be known when stored answers are scored without the model. `protocol` is
+    from the values, and must still be known when stored answers are scored without the model; None where it
+    is not known, and then no protocol with `boxes` can be asked. `protocol` is
     the one it is asked by default, `chat` whether it has a chat format, `compute` its device and dtype,
     `parameters` their number where it is known.
     """
@@ -118,7 +124,7 @@ class ModelInfo:
     name: str
     fingerprint: str = ""
     protocol: str = "instruct"
-    box_scale: BoxScale = "999"
+    box_scale: BoxScale | None = "999"
     chat: bool = True
     compute: str = ""
     demo: bool = False
@@ -168,6 +174,7 @@ class Protocol:
     judges the answers. `example(sample)` is the answer of a few-shot example as it follows the prompt, None
     where the benchmark has no few-shot form. `steps(sample)` are the steps on texts that `score` takes and
     `explain` shows; what the comparison itself lets pass (numbers within 5 %) the score's explanation says.
+    `boxes` says that answers are coordinates, whose unit the model must be known for.
     """
 
     name: str
@@ -177,6 +184,7 @@ class Protocol:
     max_new_tokens: int
     stop: tuple[str, ...] = ()
     chat: bool = False
+    boxes: bool = False
     choices: Callable[[Sample], tuple[str, ...]] = no_choices
     example: Callable[[Sample], str] | None = None
     steps: Callable[[Sample], Normalisation] = no_steps

@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -147,7 +147,7 @@ class TaskEntry:
             texts += [*(entry.own or {}).values(), *entry.on_request]
             if not all(
                 isinstance(text, str) and text.isprintable() for text in texts
-            ) or model.box_scale not in get_args(BoxScale):
+            ) or model.box_scale not in (*get_args(BoxScale), None):
                 raise TypeError("a field of another type")
             return entry
         except (TypeError, KeyError, AttributeError, UserError) as error:
@@ -231,11 +231,18 @@ class RunFolder:
 
 def read_answers(folder: Path) -> list[Prediction]:
     """A task's stored answers, oldest first; lines that are no whole prediction are skipped."""
+    return list(iterate_answers(folder))
+
+
+def iterate_answers(folder: Path) -> Iterator[Prediction]:
+    """As `read_answers`, one at a time."""
     path = folder / JOURNAL
     if not path.exists():
-        return []
+        return
     with path.open("rb") as file:
-        return [answer for line in file if (answer := _parse_prediction(line)) is not None]
+        for line in file:
+            if (answer := _parse_prediction(line)) is not None:
+                yield answer
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -265,12 +272,14 @@ def _parse_prediction(line: bytes) -> Prediction | None:
         fields = json.loads(line)
         if fields["choice_logprobs"] is not None:
             fields["choice_logprobs"] = tuple(fields["choice_logprobs"])
+        if fields.get("image_size") is not None:
+            fields["image_size"] = tuple(fields["image_size"])
         answer = Prediction(**fields)
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
     texts = (answer.id, answer.key, answer.text, answer.error or "", answer.stop_reason or "")
     counts = (answer.prompt_tokens or 0, answer.new_tokens or 0)
-    numbers = answer.choice_logprobs or ()
+    numbers = (*(answer.choice_logprobs or ()), *(answer.image_size or ()))
     whole = (
         all(isinstance(text, str) for text in texts)
         and all(isinstance(count, int) for count in counts)

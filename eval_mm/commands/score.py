@@ -45,7 +45,7 @@ def add_options(parser: Parser) -> None:
     file.add_argument("--text-key", metavar="KEY", help="the key of the answer, likewise")
     file.add_argument(
         "--box-scale",
-        choices=get_args(BoxScale),
+        choices=[scale for scale in get_args(BoxScale) if scale != "resized"],
         help="the unit of coordinates in the answers (default 999, that of Qwen-VL); boxes in another form "
         "than (x1,y1),(x2,y2) need --protocol instruct",
     )

@@ -50,13 +50,16 @@ def box_in_pixels(
 ) -> tuple[box.Box, str] | None:
     """The first box of an answer in pixels of the picture, with the form it was written in.
 
-    A box that is not finite in pixels is no box, whatever its numbers are.
+    A box that is not finite in pixels is no box, whatever its numbers are, and neither is one that counts the
+    pixels of a picture whose size was not recorded.
     """
     found = read(prediction.text)
-    if found is None:
+    if found is None or (context.model.box_scale == "resized" and prediction.image_size is None):
         return None
     width, height = sample.metadata["width"], sample.metadata["height"]
-    pixels = box.to_pixels(found.box, context.model.box_scale, width, height)
+    scale = context.model.box_scale
+    assert scale is not None, "boxes were asked of a model whose unit nobody knows"
+    pixels = box.to_pixels(found.box, scale, width, height, prediction.image_size)
     return (pixels, found.form) if all(map(math.isfinite, pixels)) else None
 
 
@@ -83,12 +86,14 @@ def iou_scorer(read: box.BoxReader, grit: bool = False) -> Scorer:
 
 def qwen_vl(name: str, score: Scorer) -> Protocol:
     """The prompt and limits of the published run."""
-    return Protocol(name, prompt_qwen_vl, score, min_new_tokens=10, max_new_tokens=28)
+    return Protocol(name, prompt_qwen_vl, score, min_new_tokens=10, max_new_tokens=28, boxes=True)
 
 
 def instruct(score: Scorer) -> Protocol:
     """The request in words, as a chat turn."""
-    return Protocol("instruct", prompt_instruct, score, min_new_tokens=0, max_new_tokens=64, chat=True)
+    return Protocol(
+        "instruct", prompt_instruct, score, min_new_tokens=0, max_new_tokens=64, chat=True, boxes=True
+    )
 
 
 PROTOCOLS = (

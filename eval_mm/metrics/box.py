@@ -39,7 +39,7 @@ _FORMS = {
 }
 _ANY_FORM = [(form, re.compile(pattern)) for form, pattern in _FORMS.items()]
 
-_SIDE: dict[BoxScale, float | None] = {"999": 999.0, "1000": 1000.0, "fraction": 1.0, "pixels": None}
+_SIDE: dict[BoxScale, float] = {"999": 999.0, "1000": 1000.0, "fraction": 1.0}
 
 
 def read_published(text: str) -> ReadBox | None:
@@ -86,12 +86,21 @@ def read_any(text: str) -> ReadBox | None:
     return ReadBox(Box(*numbers), form) if all(map(math.isfinite, numbers)) else None
 
 
-def to_pixels(box: Box, scale: BoxScale, width: int, height: int) -> Box:
-    """A box in the model's unit as pixels of a picture of the given size."""
-    side = _SIDE[scale]
-    if side is None:
+def to_pixels(box: Box, scale: BoxScale, width: int, height: int, seen: tuple[int, int] | None = None) -> Box:
+    """A box in the model's unit as pixels of a picture of the given size.
+
+    `seen`, width and height as the model saw the picture, is needed where the unit is "resized".
+    """
+    if scale == "pixels":
         return box
-    return Box(box.x1 / side * width, box.y1 / side * height, box.x2 / side * width, box.y2 / side * height)
+    if scale == "resized":
+        assert seen is not None, "pixels of a picture whose size is not known"
+        across, down = float(seen[0]), float(seen[1])
+    else:
+        across = down = _SIDE[scale]
+    return Box(
+        box.x1 / across * width, box.y1 / down * height, box.x2 / across * width, box.y2 / down * height
+    )
 
 
 def iou(a: Box, b: Box, added: float = 0.0) -> float:

@@ -126,6 +126,12 @@ def test_scales(scale: BoxScale, wanted: tuple[float, ...]) -> None:
     assert to_pixels(Box(100, 50, 200, 100), scale, 2000, 1000) == pytest.approx(wanted, rel=1e-6)
 
 
+def test_pixels_of_a_resized_picture() -> None:
+    """Coordinates of Qwen2.5-VL count the picture it saw: read as the file's, every box would be off."""
+    found = to_pixels(Box(28, 14, 56, 28), "resized", 200, 100, seen=(56, 28))
+    assert found == pytest.approx((100, 50, 200, 100))
+
+
 @given(st.text(max_size=60) | st.text(alphabet="(),. 0123456789-+e[]", max_size=60))
 def test_no_text_raises(text: str) -> None:
     """Whatever a model writes, a reader returns a box of finite numbers or None."""
