@@ -15,7 +15,7 @@ Limit: a change of a large safetensors matrix in nothing but rows between its bl
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -31,8 +31,13 @@ def fingerprint(folder: str | Path) -> str:
     """Sixteen hex digits that name a checkpoint: the same on every machine, others for another fine-tune."""
     folder = Path(folder)
     small = [folder / "config.json", folder / "generation_config.json", *sorted(folder.glob("*.tiktoken"))]
+    return fingerprint_of([*(file for file in small if file.is_file()), *weight_files(folder)])
+
+
+def fingerprint_of(files: Iterable[Path]) -> str:
+    """Sixteen hex digits of these files, in this order."""
     digest = hashlib.sha256()
-    for file in [*(file for file in small if file.is_file()), *weight_files(folder)]:
+    for file in files:
         size = file.stat().st_size
         digest.update(f"{file.name}\0{size}\0".encode())
         for part in _parts(file, size):
