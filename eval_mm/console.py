@@ -39,8 +39,8 @@ def guarded(command: Callable[[], int], if_interrupted: str) -> int:
         return INTERRUPTED
 
 
-def align(rows: Sequence[Sequence[str]], left: Set[int] = frozenset({0})) -> str:
-    """Rows as aligned columns, a rule below the first; those in `left` to the left, others to the right."""
+def align(rows: Sequence[Sequence[str]], left: Set[int] = frozenset({0}), heads: int = 1) -> str:
+    """Rows as aligned columns, a rule below the first `heads`; those in `left` to the left, others right."""
     rows = [[printable(cell) for cell in row] for row in rows]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
@@ -50,7 +50,7 @@ def align(rows: Sequence[Sequence[str]], left: Set[int] = frozenset({0})) -> str
         ).rstrip()
         for row in rows
     ]
-    return "\n".join([lines[0], "-" * max(len(line) for line in lines), *lines[1:]])
+    return "\n".join([*lines[:heads], "-" * max(len(line) for line in lines), *lines[heads:]])
 
 
 def printable(text: str) -> str:

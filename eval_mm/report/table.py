@@ -81,5 +81,5 @@ def _cells(metric: Metric | None) -> tuple[str, str]:
 
 
 def _note(result: Result) -> str:
-    """What keeps a number just made from standing beside a published one; unread answers have their column."""
+    """What keeps a number just made from standing beside a published one; `unparsed` has its column."""
     return ", ".join(mark.text for mark in marks(result) if mark.kind not in ("unread", "version"))

@@ -1,0 +1,65 @@
+"""What a table is made of, whatever the format: cells with their origin, rows, groups of rows."""
+
+from dataclasses import dataclass
+
+from eval_mm.report.boards import Column
+from eval_mm.report.notes import Mark
+from eval_mm.report.published import Figure
+from eval_mm.schema import Metric, Result
+
+
+def number(value: float) -> str:
+    """A number on its published scale, with two decimals as the papers print them."""
+    return f"{value:.2f}" if abs(value) < 1e9 else f"{value:.6g}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One number with where it comes from. `footnotes` count from 1 in the notes of the table."""
+
+    value: float
+    text: str
+    origin: Result | Figure
+    metric: Metric | None = None
+    marks: tuple[Mark, ...] = ()
+    footnotes: tuple[int, ...] = ()
+    best: bool = False
+
+    @property
+    def stderr(self) -> str:
+        """The standard error as it is shown, empty where none is known."""
+        return "" if self.metric is None or self.metric.stderr is None else number(self.metric.stderr)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One entrant or published model; None in `cells` where it has no number. `note` is of all its cells."""
+
+    name: str
+    group: str
+    cells: tuple[Cell | None, ...]
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One leaderboard; the rows of a group stand together. `sources` are those of its published figures."""
+
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+    footnotes: tuple[str, ...] = ()
+    sources: tuple[str, ...] = ()
+
+    @property
+    def groups(self) -> dict[str, list[Row]]:
+        """The rows by group, in order."""
+        found: dict[str, list[Row]] = {}
+        for row in self.rows:
+            found.setdefault(row.group, []).append(row)
+        return found
+
+    @property
+    def has_best(self) -> bool:
+        """Whether anything could be compared."""
+        return any(cell is not None and cell.best for row in self.rows for cell in row.cells)

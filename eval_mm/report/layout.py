@@ -1,0 +1,88 @@
+"""A table as lines of boxes: what the terminal, Markdown and LaTeX write each in their own way.
+
+Tables with many columns and few rows (MME with its sub-tasks) are turned: their columns become lines.
+"""
+
+from typing import NamedTuple
+
+from eval_mm.report.cells import Cell, Table
+
+MOST_COLUMNS = 10
+NOTE = "note"
+
+
+class Box(NamedTuple):
+    """One field: a number with its error, or a text where `stderr` is empty."""
+
+    text: str = ""
+    stderr: str = ""
+    footnotes: tuple[int, ...] = ()
+    best: bool = False
+
+
+class Line(NamedTuple):
+    """What stands on one line: its label, a box a column, and the note that follows them."""
+
+    label: str
+    boxes: tuple[Box, ...]
+    note: str = ""
+
+
+class Group(NamedTuple):
+    """Lines that stand together, with their title, which may be empty."""
+
+    title: str
+    lines: tuple[Line, ...]
+
+
+class Layout(NamedTuple):
+    """A table to be written: the heading of a column is several texts, one above the other."""
+
+    title: str
+    heads: tuple[tuple[str, ...], ...]
+    groups: tuple[Group, ...]
+    has_notes: bool
+
+    @property
+    def head_lines(self) -> list[tuple[str, ...]]:
+        """The headings line by line."""
+        return list(zip(*self.heads, strict=True))
+
+
+def layout(table: Table) -> Layout:
+    """How a table is written."""
+    metrics = {column.metric for column in table.columns}
+    title = f"{table.title} ({', '.join(metrics)})" if len(metrics) == 1 else table.title
+    if len(table.columns) > MOST_COLUMNS and len(table.rows) < len(table.columns):
+        return _turned(table, title)
+    heads = [(column.benchmark, column.split, column.metric) for column in table.columns]
+    used = [line for line in range(3) if any(head[line] for head in heads) and (line < 2 or len(metrics) > 1)]
+    groups = [
+        Group(name, tuple(Line(row.name, tuple(map(_box, row.cells)), row.note) for row in rows))
+        for name, rows in table.groups.items()
+    ]
+    return Layout(
+        title,
+        tuple(tuple(head[line] for line in used) for head in heads),
+        tuple(groups),
+        has_notes=any(row.note for row in table.rows),
+    )
+
+
+def _turned(table: Table, title: str) -> Layout:
+    """The table with a line for each column; groups and notes of the rows are lines as well."""
+    lines: dict[str, list[Line]] = {}
+    for place, column in enumerate(table.columns):
+        boxes = tuple(_box(row.cells[place]) for row in table.rows)
+        label = column.split or column.metric
+        lines.setdefault(column.benchmark, []).append(Line(label, boxes))
+    groups = [Group(name, tuple(found)) for name, found in lines.items()]
+    if any(row.note for row in table.rows):
+        groups.append(Group("", (Line(NOTE, tuple(Box(row.note) for row in table.rows)),)))
+    several = len(table.groups) > 1
+    heads = tuple((row.group, row.name) if several else (row.name,) for row in table.rows)
+    return Layout(title, heads, tuple(groups), False)
+
+
+def _box(cell: Cell | None) -> Box:
+    return Box() if cell is None else Box(cell.text, cell.stderr, cell.footnotes, cell.best)

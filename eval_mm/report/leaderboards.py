@@ -1,0 +1,162 @@
+"""Results and published figures -> tables, the same for every format: cells, marks, and which are the best.
+
+No result is left out: what no table of eval_mm/report/boards.py shows stands in a table of its own. A run
+under another scorer is a row of its own.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from eval_mm.console import printable
+from eval_mm.report.boards import BOARDS, Board, Column, Place
+from eval_mm.report.cells import Cell, Row, Table, number
+from eval_mm.report.footnotes import with_notes
+from eval_mm.report.notes import Mark, judge_of, marks
+from eval_mm.report.published import Figure, figures
+from eval_mm.report.ranking import ranked
+from eval_mm.report.runs import Run
+from eval_mm.schema import Result
+from eval_mm.tasks import all_tasks
+
+RUNS = "runs"
+"""The group of the rows that are ours."""
+
+TOLD_BY_COLUMN = {"sub-task"}
+"""Notes of published figures that the heading of the column says already."""
+
+
+class Entrant(NamedTuple):
+    """What has a row: a run under its own scorers, or its answers under another."""
+
+    name: str
+    results: Mapping[str, Result]
+
+
+def leaderboards(runs: Sequence[Run], *, published: bool = False, breakdowns: bool = False) -> list[Table]:
+    """The tables of a report, without columns and tables that would be empty.
+
+    Args:
+        runs: the runs, a row each, and one more for each other scorer or judge of their answers.
+        published: the papers' figures too.
+        breakdowns: tables of the parts of numbers that no table of the report shows.
+    """
+    entrants = entrants_of(runs)
+    known = figures() if published else ()
+    boards = [*BOARDS, *_further(entrants, known, breakdowns)]
+    taken: set[Place] = set()
+    tables = []
+    for board in boards:
+        tables.append(_table(board, entrants, [one for one in known if Place(*one.place) not in taken]))
+        taken |= {place for column in board.columns for place in column.places}
+    return [table for table in tables if table.rows]
+
+
+def entrants_of(runs: Sequence[Run]) -> list[Entrant]:
+    """The rows that runs have in tables: each under its own scorers, then under each other one."""
+    found = []
+    for run in runs:
+        found.append(Entrant(run.name, run.results))
+        judges = Counter(_judge(results) for results in run.rescored.values())
+        for scorer, results in run.rescored.items():
+            judge = _judge(results)
+            told = f"judge {judge}" if judge and judges[judge] == 1 else f"scorer {scorer}"
+            found.append(Entrant(f"{run.name} [{printable(told)}]", results))
+    return found
+
+
+def remarks(runs: Sequence[Run]) -> list[str]:
+    """What a reader must know besides the tables, a line each: what is broken, and what has no number."""
+    said = [f"{run.name}: {problem}" for run in runs for problem in run.problems]
+    for run in runs:
+        whys: dict[str, list[str]] = {}
+        for task, result in run.results.items():
+            if not result.metrics and not any(found[task].metrics for found in _scored(run, task)):
+                known = all_tasks().get(task)
+                why = f"the answers are {known.unscored}" if known else "no answers to compare with"
+                whys.setdefault(why, []).append(task)
+        said += [f"{run.name}: no number for {', '.join(tasks)}: {why}" for why, tasks in whys.items()]
+    return said
+
+
+def _scored(run: Run, task: str) -> list[Mapping[str, Result]]:
+    return [results for results in run.rescored.values() if task in results]
+
+
+def _judge(results: Mapping[str, Result]) -> str | None:
+    return next((judge for result in results.values() if (judge := judge_of(result))), None)
+
+
+def _further(entrants: Sequence[Entrant], known: Sequence[Figure], breakdowns: bool) -> list[Board]:
+    """A table a task for the numbers that no other table shows, its parts in one of their own."""
+    shown = {place for board in BOARDS for column in board.columns for place in column.places}
+    found = [
+        Place(task, name)
+        for entrant in entrants
+        for task, result in entrant.results.items()
+        for name in result.metrics
+    ]
+    found += [Place(*figure.place) for figure in known]
+    wholes: dict[str, dict[Place, Column]] = {}
+    parts: dict[str, dict[Place, Column]] = {}
+    for place in found:
+        if place not in shown:
+            _, _, part = place.metric.partition("/")
+            tables = parts if part else wholes
+            column = Column(place.task, part, (place,))
+            tables.setdefault(place.task, {})[place] = column
+    boards = [Board(_title(task, shown), tuple(columns.values())) for task, columns in wholes.items()]
+    if breakdowns:
+        boards += [Board(f"{task}: breakdown", tuple(columns.values())) for task, columns in parts.items()]
+    return boards
+
+
+def _title(task: str, shown: Iterable[Place]) -> str:
+    has_headline = any(place.task == task for place in shown)
+    return f"{task}: further metrics" if has_headline else f"Other: {task}"
+
+
+def _table(board: Board, entrants: Sequence[Entrant], known: Sequence[Figure]) -> Table:
+    rows = [
+        Row(entrant.name, RUNS, tuple(_own_cell(column, entrant) for column in board.columns))
+        for entrant in entrants
+    ]
+    rows = [row for row in rows if any(row.cells)] + _published_rows(board, known)
+    kept = [place for place in range(len(board.columns)) if any(row.cells[place] for row in rows)]
+    rows = [replace(row, cells=tuple(row.cells[place] for place in kept)) for row in rows]
+    columns = tuple(board.columns[place] for place in kept)
+    origins = [cell.origin for row in rows for cell in row.cells if cell is not None]
+    sources = Counter(origin.source for origin in origins if isinstance(origin, Figure))
+    table = Table(board.title, columns, tuple(rows), sources=tuple(name for name, _ in sources.most_common()))
+    return with_notes(ranked(table))
+
+
+def _own_cell(column: Column, entrant: Entrant) -> Cell | None:
+    for place in column.places:
+        result = entrant.results.get(place.task)
+        metric = result.metrics.get(place.metric) if result else None
+        if result is not None and metric is not None:
+            return Cell(metric.value, number(metric.value), result, metric, marks(result))
+    return None
+
+
+def _published_rows(board: Board, known: Sequence[Figure]) -> list[Row]:
+    """The rows of the figures that belong to the columns: a row a model and group, groups together."""
+    places = {place: index for index, column in enumerate(board.columns) for place in column.places}
+    rows: dict[tuple[str, str], list[Cell | None]] = {}
+    for figure in known:
+        if (index := places.get(Place(*figure.place))) is not None:
+            empty: list[Cell | None] = [None] * len(board.columns)
+            cells = rows.setdefault((figure.shown_group, figure.model), empty)
+            said = figure.note if figure.note not in TOLD_BY_COLUMN else ""
+            noted = (Mark("published", said),) if said else ()
+            assert cells[index] is None, f"two figures in one cell: {figure}"
+            cells[index] = Cell(float(figure.score), figure.score, figure, marks=noted)
+    groups = list(dict.fromkeys(group for group, _ in rows))
+    return [
+        Row(model, group, tuple(cells))
+        for wanted in groups
+        for (group, model), cells in rows.items()
+        if group == wanted
+    ]
