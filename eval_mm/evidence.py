@@ -11,7 +11,7 @@ from typing import NamedTuple
 from eval_mm.kinds import caption
 from eval_mm.metrics.ptb import tokenize
 from eval_mm.metrics.steps import Steps, trace
-from eval_mm.schema import Normalisation, Protocol, Sample
+from eval_mm.schema import Normalisation, Prediction, Protocol, Request, Sample
 
 
 class Reference(NamedTuple):
@@ -60,6 +60,13 @@ def references(sample: Sample) -> list[Reference]:
     if isinstance(target, tuple):
         return [Reference(str(tuple(target)))]
     return [Reference(str(target))]
+
+
+def limits(request: Request, answer: Prediction) -> str:
+    """How long the answer could be, and how long it was."""
+    used = "" if answer.new_tokens is None else f"; the answer has {answer.new_tokens}"
+    why = "" if answer.stop_reason is None else f", ended by {answer.stop_reason}"
+    return f"{request.min_new_tokens} to {request.max_new_tokens} new tokens{used}{why}"
 
 
 def normalised(steps: Normalisation, sample: Sample, text: str) -> Normalised:

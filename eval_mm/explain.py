@@ -9,7 +9,7 @@ from eval_mm import store
 from eval_mm.console import printable
 from eval_mm.data import find_root, load
 from eval_mm.errors import UserError
-from eval_mm.evidence import Traced, normalised, references
+from eval_mm.evidence import Traced, limits, normalised, references
 from eval_mm.judge import judge
 from eval_mm.prompt import images_of
 from eval_mm.rescore import StoredTask, read_entries, read_stored, task_of
@@ -54,7 +54,7 @@ def explain(
         return "\n".join([*lines, "no answer to this very question is stored; run again"])
     raw = repr(answer.text) if answer.error is None else f"error: {printable(answer.error)}"
     lines += _block("answer, raw", [raw])
-    lines += _block("asked with", [_limits(request.min_new_tokens, request.max_new_tokens, answer)])
+    lines += _block("asked with", [limits(request, answer)])
     lines += _block("references", _references(sample))
     if sample.target is not None and answer.error is None:
         for verdict in _verdicts(stored, sample.id):
@@ -160,12 +160,6 @@ def _picture(path: str) -> str:
             return f"{path} ({picture.width} x {picture.height} pixels, {picture.format})"
     except OSError as error:
         return f"{path} (cannot be read: {error.strerror or 'no picture'})"
-
-
-def _limits(least: int, most: int, answer: Prediction) -> str:
-    used = "" if answer.new_tokens is None else f"; the answer has {answer.new_tokens}"
-    why = "" if answer.stop_reason is None else f", ended by {answer.stop_reason}"
-    return f"{least} to {most} new tokens{used}{why}"
 
 
 def _block(title: str, lines: Iterable[str]) -> list[str]:
