@@ -73,10 +73,17 @@ def test_a_box_that_is_not_finite_in_pixels_is_no_box(scale: BoxScale, reader: B
     """1e308 / 999 x 5,000 is infinite: the submission file died of it after every answer was paid for."""
     sample = Sample("1", (), "", target=Box(0, 0, 9, 9), metadata={"width": 5000, "height": 5000})
     context = Context(ModelInfo("m", box_scale=scale))
-    found = box_in_pixels(reader, sample, Prediction("1", f"({'9' * 308},1),({'9' * 308},3)"), context)
-    assert (found is not None) == (scale == "pixels")
-    assert box_in_pixels(reader, sample, Prediction("1", f"({'9' * 400},1),(9,3)"), context) is None
-    assert box_in_pixels(reader, sample, Prediction("1", "(1,1),(9,3)"), context) is not None
+    texts = (f"({'9' * 308},1),({'9' * 308},3)", f"({'9' * 400},1),(9,3)", "(1,1),(9,3)")
+    answers = [Prediction("1", text, image_size=(50, 50)) for text in texts]
+    found = [box_in_pixels(reader, sample, answer, context) is not None for answer in answers]
+    assert found == [scale == "pixels", False, True]
+
+
+def test_pixels_of_a_picture_of_unknown_size_are_no_box() -> None:
+    """A box in pixels of a resized picture was placed by a size that nobody had recorded."""
+    sample = Sample("1", (), "", target=Box(0, 0, 9, 9), metadata={"width": 50, "height": 50})
+    context = Context(ModelInfo("m", box_scale="resized"))
+    assert box_in_pixels(read_any, sample, Prediction("1", "(1,1),(9,3)"), context) is None
 
 
 def test_sizes_of_pictures_have_a_bound() -> None:
