@@ -11,12 +11,12 @@ from eval_mm.asking import ask
 from eval_mm.data import ALL_ROWS, DataRoot, Selection
 from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
+from eval_mm.jobs import Job, check_folder, make_job
 from eval_mm.judge import Scored, combine, score_task
 from eval_mm.models import Settings
-from eval_mm.planning import Plan, find, plan
+from eval_mm.planning import Plan, find
 from eval_mm.schema import Backend, ModelInfo, Result
 
-RUNS = Path("results/runs")
 SHOWN_ERRORS = 3
 
 
@@ -134,12 +134,17 @@ def run(
     if out is not None and not str(out):
         raise UserError("out: expected a folder, got an empty text")
     wanted = find(names, data, selection, few_shot, on_request, protocol, metric, references)
+    job = make_job(model, settings, wanted, out)
+    return fill(job, job.load(), progress, arguments)
+
+
+def fill(job: Job, backend: Backend, progress: bool = False, arguments: Sequence[str] = ()) -> Report:
+    """One run folder filled by a model that is loaded: what is asked, scored and written, task by task."""
     from eval_mm.provenance import describe_run, now  # not needed by --help and list
 
-    with store.RunFolder.create(Path(out) if out is not None else RUNS / _folder_name(model)) as folder:
-        backend = models.load(model, settings) if isinstance(model, str) else model
-        planned = plan(wanted, backend.info)
-        changed = _compare_with_folder(folder, backend, [task.name for task in wanted.tasks])
+    wanted, planned = job.wanted, job.planned
+    with store.RunFolder.create(job.out) as folder:
+        changed = check_folder(folder, backend.info, [task.name for task in wanted.tasks])
         record = describe_run(backend.info, arguments)
         folder.manifest.setdefault("runs", []).append(record)
         outcomes: dict[str, Outcome] = {}
@@ -185,35 +190,3 @@ def _write(scored: Scored, folder: store.RunFolder, on_request: Sequence[str]) -
     result = scored.result(on_request)
     folder.write_result(result, scored.judged.rows(), scored.submission())
     return result
-
-
-def _compare_with_folder(folder: store.RunFolder, backend: Backend, names: Sequence[str]) -> list[str]:
-    """What earlier runs in the folder mean for this one.
-
-    A folder is one model's: numbers of two would stand in one table and replace each other, so another name
-    is refused. Another checkpoint of the same name is asked anew and said.
-    """
-    others = []
-    for task, stored in folder.manifest["tasks"].items():
-        model = store.TaskEntry.from_json(stored, folder.path).model
-        if model.name != backend.info.name:
-            raise UserError(
-                f"--out {folder.path}: holds answers of model '{model.name}' (task {task}), not of "
-                f"'{backend.info.name}'; name another folder"
-            )
-        if model.fingerprint != backend.info.fingerprint and task in names:
-            others.append(task)
-    if not others:
-        return []
-    return [
-        f"{folder.path} held results of another checkpoint or dtype called '{backend.info.name}' for "
-        f"{', '.join(others)}; they were replaced, its answers stay in the journals"
-    ]
-
-
-def _folder_name(model: str | Backend) -> str:
-    name = model if isinstance(model, str) else model.info.name
-    if not name.strip("/"):
-        raise UserError("--model is empty; name a folder, a hub id, or 'demo'")
-    last = name.rstrip("/").rpartition("/")[2]
-    return "".join(char if char.isalnum() or char in "-_." else "_" for char in last).lstrip(".") or "model"
