@@ -1,6 +1,8 @@
 """Options that several verbs share, and the types of their values."""
 
 import argparse
+from dataclasses import fields
+from typing import Any
 
 from eval_mm.console import Parser
 from eval_mm.metrics import NAMES
@@ -23,6 +25,25 @@ def add_own(parser: Parser) -> None:
     add("--breakdowns", action="store_true", help="show the parts of every number too")
     add("--metric", metavar="M", help=f"what judges --task file:PATH: {', '.join(NAMES)}")
     add("--references", type=filled, metavar="FILE", help="the captions of --task caption, in COCO's form")
+
+
+def add_settings(parser: Parser) -> None:
+    """How the model runs: one option for one field of models.Settings, which keeps its default without it."""
+    add = parser.add_argument
+    add("--device", help="auto (default), cpu, cuda, cuda:1, ...")
+    add(
+        "--dtype",
+        choices=["auto", "float32", "bfloat16", "float16"],
+        help="auto (default): bfloat16 or float16 on a GPU, float32 on a CPU",
+    )
+
+
+def chosen_settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The fields of models.Settings that the user chose."""
+    from eval_mm.models import Settings
+
+    given = {field.name: getattr(arguments, field.name, None) for field in fields(Settings)}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def positive(text: str) -> int:

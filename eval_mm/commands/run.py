@@ -6,7 +6,15 @@ import os
 import sys
 from typing import Any
 
-from eval_mm.commands.arguments import add_data, add_own, filled, names, positive
+from eval_mm.commands.arguments import (
+    add_data,
+    add_own,
+    add_settings,
+    chosen_settings,
+    filled,
+    names,
+    positive,
+)
 from eval_mm.commands.outcome import finish, print_banner, print_submissions
 from eval_mm.console import Parser
 from eval_mm.errors import UserError
@@ -59,13 +67,7 @@ def add_options(parser: Parser) -> None:
         metavar="DIR",
         help="run folder (default results/runs/<model>); an existing one is resumed",
     )
-    add("--device", default="auto", help="auto (default), cpu, cuda, cuda:1, ...")
-    add(
-        "--dtype",
-        default="auto",
-        choices=["auto", "float32", "bfloat16", "float16"],
-        help="auto (default): bfloat16 or float16 on a GPU, float32 on a CPU",
-    )
+    add_settings(parser)
     judge = parser.add_argument_group("open questions (touchstone_en, touchstone_zh)")
     judge.add_argument("--judge", metavar="MODEL", help="who scores the answers: a model, or 'stub'")
     judge.add_argument("--judge-base-url", metavar="URL", help="the judge's server (default: OpenAI's)")
@@ -98,7 +100,7 @@ def command(arguments: argparse.Namespace) -> int:
         metric=arguments.metric,
         references=arguments.references,
         out=arguments.out,
-        settings=Settings(arguments.device, arguments.dtype),
+        settings=Settings(**chosen_settings(arguments)),
         progress=True,
         arguments=arguments.argv,
     )
