@@ -4,7 +4,14 @@ from importlib.util import find_spec
 
 from eval_mm.errors import UserError
 
-PROBES = {"qwen": "torch", "caption": "pycocoevalcap", "judge": "openai", "tables": "openpyxl", "video": "av"}
+PROBES = {
+    "qwen": "torch",
+    "caption": "pycocoevalcap",
+    "judge": "openai",
+    "hf": "transformers",
+    "tables": "openpyxl",
+    "video": "av",
+}
 """Extra -> a package that shows it is there."""
 
 

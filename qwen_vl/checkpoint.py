@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
@@ -26,7 +27,7 @@ from qwen_vl.weights import check_weights, load_weights
 ChatFormat = Literal["raw", "chatml"]
 CHAT_FORMATS = ("raw", "chatml")
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
-HUB_FILES = ["*.json", "*.tiktoken", "*.safetensors", "*.bin"]
+HUB_FILES = ("*.json", "*.tiktoken", "*.safetensors", "*.bin")
 DEMO_FOLDER = Path(__file__).parent / "demo"
 
 
@@ -53,10 +54,10 @@ class Checkpoint:
     dtype: torch.dtype
 
 
-def find_checkpoint(path_or_id: str | Path, fetch: bool = True) -> Path:
+def find_checkpoint(path_or_id: str | Path, fetch: bool = True, files: Sequence[str] = HUB_FILES) -> Path:
     """The folder of a checkpoint: the folder itself, or a hub id.
 
-    What is not here is fetched, or with `fetch` false a NotHereError.
+    Of what is not here these files are fetched, or with `fetch` false it is a NotHereError.
     """
     name = str(path_or_id)
     folder = Path(os.path.expanduser(path_or_id))  # leaves ~nosuchuser as it is
@@ -74,7 +75,7 @@ def find_checkpoint(path_or_id: str | Path, fetch: bool = True) -> Path:
     from huggingface_hub import snapshot_download
 
     try:
-        return Path(snapshot_download(name, allow_patterns=HUB_FILES, local_files_only=not fetch))
+        return Path(snapshot_download(name, allow_patterns=[*files], local_files_only=not fetch))
     except Exception as error:  # the one call to the network: whatever it raises, the advice is the same
         if not fetch:
             raise NotHereError(f"{name}: not on this machine yet; a run fetches it from the hub") from error

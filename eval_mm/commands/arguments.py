@@ -2,10 +2,11 @@
 
 import argparse
 from dataclasses import fields
-from typing import Any
+from typing import Any, get_args
 
 from eval_mm.console import Parser
 from eval_mm.metrics import NAMES
+from eval_mm.schema import BoxScale
 
 
 def add_data(parser: Parser) -> None:
@@ -35,6 +36,17 @@ def add_settings(parser: Parser) -> None:
         "--dtype",
         choices=["auto", "float32", "bfloat16", "float16"],
         help="auto (default): bfloat16 or float16 on a GPU, float32 on a CPU",
+    )
+    add(
+        "--box-scale",
+        choices=get_args(BoxScale),
+        help="the unit of the coordinates the model writes, where it is not known of its family",
+    )
+    hf = parser.add_argument_group("models of transformers (hf:FOLDER_OR_ID)")
+    hf.add_argument("--adapter", type=filled, metavar="DIR", help="a LoRA adapter of peft on top")
+    hf.add_argument("--device-map", metavar="MAP", help="auto, balanced, ...: the model over several GPUs")
+    hf.add_argument(
+        "--batch-tokens", type=positive, metavar="N", help="tokens a batch (default 32768 on a GPU)"
     )
 
 

@@ -46,7 +46,8 @@ def add_options(parser: Parser) -> None:
     add(
         "--model",
         default="demo",
-        help="a folder or hub id of a Qwen-VL checkpoint, 'demo' (default), 'echo' or 'echo:FILE'",
+        help="a folder or hub id of a Qwen-VL checkpoint, 'demo' (default), hf:FOLDER_OR_ID of any model of "
+        "transformers, 'echo' or 'echo:FILE'",
     )
     add_data(parser)
     add("--protocol", help="prompt, limits and scorer (default: qwen-vl for Qwen-VL models)")

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from eval_mm import extras
 from eval_mm.errors import UserError
-from eval_mm.schema import Backend, ModelInfo
+from eval_mm.schema import Backend, BoxScale, ModelInfo
 
 
 class NotHereError(UserError):
@@ -26,7 +26,11 @@ class Scheme(NamedTuple):
 
 
 NATIVE = Scheme("eval_mm.models.qwen_vl:QwenVLBackend", extra="qwen")
-SCHEMES = {"demo": NATIVE, "echo": Scheme("eval_mm.models.echo:EchoBackend")}
+SCHEMES = {
+    "demo": NATIVE,
+    "echo": Scheme("eval_mm.models.echo:EchoBackend"),
+    "hf": Scheme("eval_mm.models.hf:HFBackend", extra="hf"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,10 @@ class Settings:
 
     device: str = "auto"
     dtype: str = "auto"
+    box_scale: BoxScale | None = None
+    device_map: str | None = None
+    adapter: str | None = None
+    batch_tokens: int | None = None
 
 
 DEFAULTS = Settings()
