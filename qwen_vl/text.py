@@ -2,12 +2,16 @@
 
 Follows the published `modeling_qwen.py` (https://huggingface.co/Qwen/Qwen-VL). The blocks know neither
 batches nor caches: rows come in any leading shape X ((B, T) padded, (T,) packed), their positions as a
-`Rotation`, and attention as a function `Attend` that also keeps the keys and values. Traps: `c_attn` has a
-bias whatever `no_bias` says; the SiLU is on `w2`; the norm's weight is applied after the cast back; keys are
-kept rotated and before the logn scale, which touches queries only.
+`Rotation`, and attention as a function `Attend` that also keeps the keys and values. What lies between the
+matrix products is three functions, which compiled.py may replace.
 
-Shapes: X leading shape, C hidden_size, H heads, D kv_channels.
+Traps: `c_attn` has a bias whatever `no_bias` says; the SiLU is on `w2`; the norm's weight is applied after
+the cast back; keys are kept rotated and before the logn scale, which touches queries only.
+
+Shapes: X leading shape, C hidden_size, H heads, D kv_channels, M mlp_width.
 """
+
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
@@ -18,8 +22,28 @@ from qwen_vl.config import QwenVLConfig
 from qwen_vl.rope import Rotation, rotate
 
 
+def rms_norm(x_XC: Tensor, weight_C: Tensor, epsilon: float) -> Tensor:
+    """Each row over its root mean square, in float32; cast back, times weight."""
+    x32_XC = x_XC.float()
+    scale = torch.rsqrt(x32_XC.pow(2).mean(-1, keepdim=True) + epsilon)
+    return (x32_XC * scale).to(x_XC.dtype) * weight_C
+
+
+def place(q_XHD: Tensor, k_XHD: Tensor, tables: Rotation) -> tuple[Tensor, Tensor]:
+    """Queries and keys turned to their positions, and the queries scaled."""
+    q_XHD, k_XHD = rotate(q_XHD, tables), rotate(k_XHD, tables)
+    return q_XHD * tables.logn_X11.to(q_XHD.dtype), k_XHD
+
+
+def gate(x_XM: Tensor, gate_XM: Tensor) -> Tensor:
+    """The product of x and silu(gate)."""
+    return x_XM * F.silu(gate_XM)
+
+
 class RMSNorm(nn.Module):
-    """x / rms(x) in float32, cast back, times weight."""
+    """Normalises rows by `rms_norm`."""
+
+    normalise: Callable[[Tensor, Tensor, float], Tensor] = staticmethod(rms_norm)
 
     def __init__(self, dim: int, epsilon: float) -> None:
         super().__init__()
@@ -27,14 +51,14 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.empty(dim))
 
     def forward(self, x_XC: Tensor) -> Tensor:
-        """Normalise rows."""
-        x32_XC = x_XC.float()
-        scale = torch.rsqrt(x32_XC.pow(2).mean(-1, keepdim=True) + self.epsilon)
-        return (x32_XC * scale).to(x_XC.dtype) * self.weight
+        """(X, C) to (X, C)."""
+        return self.normalise(x_XC, self.weight, self.epsilon)
 
 
 class Attention(nn.Module):
     """Projections and positions; the mixing itself is the caller's `Attend`."""
+
+    place: Callable[[Tensor, Tensor, Rotation], tuple[Tensor, Tensor]] = staticmethod(place)
 
     def __init__(self, config: QwenVLConfig, layer: int) -> None:
         super().__init__()
@@ -47,13 +71,14 @@ class Attention(nn.Module):
         q_XHD, k_XHD, v_XHD = (
             part.unflatten(-1, (self.heads, -1)) for part in self.c_attn(x_XC).chunk(3, dim=-1)
         )
-        q_XHD, k_XHD = rotate(q_XHD, tables), rotate(k_XHD, tables)
-        q_XHD = q_XHD * tables.logn_X11.to(q_XHD.dtype)
+        q_XHD, k_XHD = self.place(q_XHD, k_XHD, tables)
         return self.c_proj(attend(self.layer, q_XHD, k_XHD, v_XHD).flatten(-2))
 
 
 class MLP(nn.Module):
     """c_proj(w1(x) * silu(w2(x)))."""
+
+    gate: Callable[[Tensor, Tensor], Tensor] = staticmethod(gate)
 
     def __init__(self, config: QwenVLConfig) -> None:
         super().__init__()
@@ -64,7 +89,7 @@ class MLP(nn.Module):
 
     def forward(self, x_XC: Tensor) -> Tensor:
         """Row by row."""
-        return self.c_proj(self.w1(x_XC) * F.silu(self.w2(x_XC)))
+        return self.c_proj(self.gate(self.w1(x_XC), self.w2(x_XC)))
 
 
 class Block(nn.Module):
