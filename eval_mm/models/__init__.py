@@ -6,7 +6,7 @@ same `info` without: what cannot be had is found before an hour is spent on anot
 """
 
 import importlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from eval_mm import extras
@@ -19,17 +19,22 @@ class NotHereError(UserError):
 
 
 class Scheme(NamedTuple):
-    """Where a back end lies ("module:Class"), and the extra it needs."""
+    """Where a back end lies ("module:Class"), the extra it needs, the settings it takes."""
 
     target: str
     extra: str | None = None
+    takes: tuple[str, ...] = ("device", "dtype")
 
 
 NATIVE = Scheme("eval_mm.models.qwen_vl:QwenVLBackend", extra="qwen")
 SCHEMES = {
     "demo": NATIVE,
     "echo": Scheme("eval_mm.models.echo:EchoBackend"),
-    "hf": Scheme("eval_mm.models.hf:HFBackend", extra="hf"),
+    "hf": Scheme(
+        "eval_mm.models.hf:HFBackend",
+        extra="hf",
+        takes=("device", "dtype", "box_scale", "device_map", "adapter", "batch_tokens"),
+    ),
 }
 
 
@@ -53,7 +58,7 @@ def load(spec: str, settings: Settings = DEFAULTS) -> Backend:
 
     `demo`, `echo[:FILE]`, else a folder or hub id of a Qwen-VL checkpoint.
     """
-    backend: Backend = _class_of(spec).load(spec, _value(spec), settings)
+    backend: Backend = _class_of(spec, settings).load(spec, _value(spec), settings)
     return backend
 
 
@@ -62,7 +67,7 @@ def describe(spec: str, settings: Settings = DEFAULTS, fetch: bool = True) -> Mo
 
     With `fetch` false nothing is downloaded: a model that is not on this machine is a NotHereError.
     """
-    info: ModelInfo = _class_of(spec).describe(spec, _value(spec), settings, fetch)
+    info: ModelInfo = _class_of(spec, settings).describe(spec, _value(spec), settings, fetch)
     return info
 
 
@@ -71,12 +76,17 @@ def _value(spec: str) -> str:
     return spec.partition(":")[2]
 
 
-def _class_of(spec: str) -> Any:
-    """The class of a back end; UserError for a name that is not whole or an extra that is missing."""
+def _class_of(spec: str, settings: Settings) -> Any:
+    """The class of a back end; UserError for a name that is not whole, an extra that is missing, a setting
+    that it does not take.
+    """
     name, colon, value = spec.partition(":")
     if not spec or (colon and name in SCHEMES and not value):
         raise UserError(f"--model '{spec}': incomplete; a folder, a hub id, demo, echo or echo:FILE")
     scheme = SCHEMES.get(name, NATIVE)
+    for field in fields(Settings):
+        if field.name not in scheme.takes and getattr(settings, field.name) != field.default:
+            raise UserError(f"--{field.name.replace('_', '-')} is not for --model {spec}")
     if scheme.extra is not None:
         extras.require(scheme.extra, f"--model {spec}")
     module, _, attribute = scheme.target.partition(":")
