@@ -11,6 +11,7 @@ PROBES = {
     "hf": "transformers",
     "tables": "openpyxl",
     "video": "av",
+    "plots": "matplotlib",
 }
 """Extra -> a package that shows it is there."""
 
