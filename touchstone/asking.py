@@ -1,20 +1,24 @@
 """Asking the judge: so many calls at once, each judgement on disk the moment it is made.
 
-One place decides what is asked again. A call that fails is repeated after a wait that doubles, with jitter,
-and is never shorter than the server asks for; a reply that cannot be read is asked for once more and then
-recorded as missing; what fails in the end, is refused or is cut off before its scores is no judgement and is
-asked again by the next try. Where nothing else comes back the run stops: no further call would do better.
+A call that fails is repeated as eval_mm/calls/patience.py has it; a reply that cannot be read is asked for
+once more and then recorded as missing; what fails in the end, is refused or is cut off before its scores is
+no judgement and is asked again by the next try. Where nothing else comes back the run stops: no further call
+would do better.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple
 
-from touchstone.cost import ESTIMATE, Budget, prompt_tokens
+from eval_mm.calls.cost import Budget
+from eval_mm.calls.faults import Again, Refused, Stop
+from eval_mm.calls.pacing import Pacing
+from eval_mm.calls.patience import Patience, patiently
+from touchstone.cost import ESTIMATE, most_tokens, prompt_tokens
 from touchstone.journal import Journal, Judgement
-from touchstone.judges import Again, Judge, Refused, Reply, Stop
+from touchstone.judges import Judge, Reply
 from touchstone.prompts import Ask
 from touchstone.replies import read
 from touchstone.settings import Settings
@@ -36,25 +40,6 @@ class Work(NamedTuple):
     order: int
     key: str
     ask: Ask
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How failed calls are repeated: waits of `first`, 2 x `first`, .. seconds, `longest` at most.
-
-    `most_asked` is the longest wait a server may ask for; a longer one ends the run, which is resumed later.
-    """
-
-    tries: int = 8
-    first: float = 1.0
-    longest: float = 60.0
-    most_asked: float = 600.0
-
-    def wait(self, failed: int, asked: float | None) -> float:
-        """Seconds before the next try after `failed` failures; jitter keeps calls from coming at once."""
-        if asked is not None:
-            return asked + random.uniform(0, self.first)
-        return random.uniform(0.5, 1.0) * min(self.longest, self.first * 2.0 ** (failed - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +86,13 @@ async def judge_all(
         Stop: no call can succeed; what was judged before is journalled.
     """
     left = iter(work)
+    pacing = Pacing(limits.concurrency)
     try:
         async with asyncio.TaskGroup() as group:
             for _ in range(min(limits.concurrency, len(work))):
-                group.create_task(_worker(left, judge, settings, journal, limits, budget, tally, advance))
+                group.create_task(
+                    _worker(left, judge, settings, journal, limits, pacing, budget, tally, advance)
+                )
     except* (Stop, OSError) as faults:
         raise _first(faults) from None
     finally:
@@ -122,6 +110,7 @@ async def _worker(
     settings: Settings,
     journal: Journal,
     limits: Limits,
+    pacing: Pacing,
     budget: Budget,
     tally: Tally,
     advance: Callable[[], object],
@@ -130,12 +119,14 @@ async def _worker(
         replies: list[Reply] = []
         found = None
         while found is None and len(replies) < READINGS:
-            held = None if tally.too_dear else budget.hold(one.ask)
+            held = None if tally.too_dear else budget.hold(*most_tokens(one.ask, settings))
             if held is None:
                 tally.too_dear += 1
                 break
             try:
-                replies.append(await _patiently(one.ask, judge, limits))
+                call = partial(judge.ask, one.ask)
+                patience = limits.patience
+                replies.append(await patiently(call, patience, limits.seconds, pacing, "the judge's server"))
             except (Again, Refused) as fault:
                 budget.settle(held, 0, 0)
                 if isinstance(fault, Refused):
@@ -178,26 +169,6 @@ async def _worker(
         ):
             reply = " ".join(replies[-1].text.split())[:200]
             raise Stop(f"none of the first {tally.missing} judgements can be read; the last reply: '{reply}'")
-
-
-async def _patiently(ask: Ask, judge: Judge, limits: Limits) -> Reply:
-    """One reply, however many calls it takes; raises the last fault where patience ends."""
-    patience = limits.patience
-    for failed in range(1, patience.tries + 1):
-        try:
-            async with asyncio.timeout(limits.seconds):  # a server that drips would outlive the client's own
-                return await judge.ask(ask)
-        except TimeoutError:
-            fault = Again(f"no reply within {limits.seconds:g} seconds")
-        except Again as error:
-            fault = error
-        if fault.after is not None and fault.after > patience.most_asked:
-            raise Stop(
-                f"the judge's server asks to wait {fault.after:,.0f} seconds; run again then ({fault})"
-            )
-        if failed < patience.tries:
-            await asyncio.sleep(patience.wait(failed, fault.after))
-    raise Again(f"{patience.tries} tries failed, the last: {fault}")
 
 
 def _tokens(replies: Sequence[Reply], ask: Ask, settings: Settings) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from eval_mm.commands.arguments import count, money, positive, seconds, temperature
 from eval_mm.console import SAMPLE_ERRORS, Parser, align, guarded, printable
 from eval_mm.errors import UserError
 
@@ -92,17 +93,17 @@ def _add_judge(parser: Parser) -> None:
     add("--base-url", metavar="URL", help="a server that speaks OpenAI's chat completions (default: theirs)")
     add("--api-key-env", default="OPENAI_API_KEY", metavar="NAME", help="the variable that has the key")
     add("--judge-prompt", metavar="FILE", help="another prompt: JSON with system and template")
-    add("--temperature", type=_temperature, default=0.0, metavar="T", help="0 (default), or 'server'")
-    add("--max-reply-tokens", type=_positive, default=512, metavar="N", help="of a reply (default 512)")
-    add("--repeat", type=_count, default=0, metavar="N", help="judge again, as number N, to check for drift")
-    add("--concurrency", type=_positive, default=16, metavar="N", help="calls at once (default 16)")
-    add("--timeout", type=_seconds, default=120.0, metavar="S", help="seconds a call may take (default 120)")
-    add("--tries", type=_positive, default=8, metavar="N", help="of a call that fails (default 8)")
-    add("--price-in", type=_money, metavar="USD", help="per million tokens sent")
-    add("--price-out", type=_money, metavar="USD", help="per million tokens received")
+    add("--temperature", type=temperature, default=0.0, metavar="T", help="0 (default), or 'server'")
+    add("--max-reply-tokens", type=positive, default=512, metavar="N", help="of a reply (default 512)")
+    add("--repeat", type=count, default=0, metavar="N", help="judge again, as number N, to check for drift")
+    add("--concurrency", type=positive, default=16, metavar="N", help="calls at once (default 16)")
+    add("--timeout", type=seconds, default=120.0, metavar="S", help="seconds a call may take (default 120)")
+    add("--tries", type=positive, default=8, metavar="N", help="of a call that fails (default 8)")
+    add("--price-in", type=money, metavar="USD", help="per million tokens sent")
+    add("--price-out", type=money, metavar="USD", help="per million tokens received")
     add(
         "--max-cost",
-        type=_money,
+        type=money,
         metavar="USD",
         help="never spend more on these answers, all tasks and earlier tries counted",
     )
@@ -117,7 +118,7 @@ def _add_agreement(parser: Parser) -> None:
     add("runs", nargs=2, metavar="RUN", help="a judged run folder")
     add("--judge-a", metavar="HASH", help="which judge of the first run, where it has several")
     add("--judge-b", metavar="HASH", help="which judge of the second")
-    add("--show", type=_count, default=20, metavar="N", help="disagreements to list (default 20)")
+    add("--show", type=count, default=20, metavar="N", help="disagreements to list (default 20)")
     _add_task(parser)
 
 
@@ -136,14 +137,12 @@ def _add_task(parser: Parser) -> None:
 
 
 def _judge(arguments: argparse.Namespace) -> int:
-    from touchstone.asking import Limits, Patience
-    from touchstone.cost import Prices
+    from eval_mm.calls.cost import priced
+    from eval_mm.calls.patience import Patience
+    from touchstone.asking import Limits
     from touchstone.judging import judge
     from touchstone.options import Options
 
-    if (arguments.price_in is None) != (arguments.price_out is None):
-        raise UserError("--price-in and --price-out belong together")
-    priced = arguments.price_in is not None
     options = Options(
         judge=arguments.judge,
         base_url=arguments.base_url,
@@ -153,7 +152,7 @@ def _judge(arguments: argparse.Namespace) -> int:
         max_reply_tokens=arguments.max_reply_tokens,
         repeat=arguments.repeat,
         limits=Limits(arguments.concurrency, arguments.timeout, Patience(arguments.tries)),
-        prices=Prices(arguments.price_in, arguments.price_out) if priced else None,
+        prices=priced(arguments.price_in, arguments.price_out),
         max_cost=arguments.max_cost,
         dry_run=arguments.dry_run,
     )
@@ -278,38 +277,3 @@ def _report(arguments: argparse.Namespace) -> int:
         print(table(found))
         print(f"report: {path}")
     return 0
-
-
-def _positive(text: str) -> int:
-    number = _count(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number above 0, got '{text}'")
-    return number
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()):
-        raise argparse.ArgumentTypeError(f"expected a whole number, got '{text}'")
-    return int(text)
-
-
-def _money(text: str) -> float:
-    return _number(text, "an amount in dollars", 1e9)
-
-
-def _seconds(text: str) -> float:
-    return _number(text, "a number of seconds above 0", 86_400, above=0.0)
-
-
-def _temperature(text: str) -> float | None:
-    return None if text == "server" else _number(text, "0 to 2, or 'server'", 2.0)
-
-
-def _number(text: str, what: str, most: float, above: float = -1.0) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not max(0.0, above) <= number <= most or number <= above:
-        raise argparse.ArgumentTypeError(f"expected {what}, got '{text}'")
-    return number

@@ -1,12 +1,13 @@
-"""What judging will cost, told before it is spent, and a limit that is kept."""
+"""What judging will cost, told before it is spent."""
 
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from eval_mm.calls.cost import Prices
 from touchstone.journal import Judgement
-from touchstone.prompts import Ask, Message
+from touchstone.prompts import Ask
 from touchstone.settings import Settings
 
 PER_CALL = 12
@@ -59,18 +60,6 @@ def tokeniser(model: str) -> Tokeniser:
 
 
 @dataclass(frozen=True, slots=True)
-class Prices:
-    """Dollars per million tokens."""
-
-    per_prompt: float
-    per_reply: float
-
-    def of(self, prompt_tokens: float, reply_tokens: float) -> float:
-        """The cost in dollars."""
-        return (prompt_tokens * self.per_prompt + reply_tokens * self.per_reply) / 1e6
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     """What is about to be asked: calls, prompt tokens in all, reply tokens as expected and at most."""
 
@@ -114,33 +103,12 @@ def plan(asks: Sequence[Ask], done: int, settings: Settings) -> Plan:
     return Plan(len(asks), done, sent, len(asks) * usual, most, counter.name)
 
 
-class Budget:
-    """Never spends more than it may: the most a call can cost is set aside before it is made."""
-
-    def __init__(self, prices: Prices | None, most: float | None, settings: Settings, spent: float = 0.0):
-        self.prices, self.most, self.spent = prices, most, spent
-        self._settings, self._held = settings, 0.0
-
-    def hold(self, ask: Ask) -> float | None:
-        """Sets the most a call may cost aside; None where it is not there."""
-        if self.prices is None or self.most is None:
-            return 0.0
-        # one token for two bytes is more than any text of words needs, in any language
-        sent = sum(len(message.content.encode("utf-8", "replace")) for message in self._messages(ask))
-        cost = self.prices.of(sent / 2 + PER_CALL, self._settings.max_reply_tokens)
-        if self.spent + self._held + cost > self.most:
-            return None
-        self._held += cost
-        return cost
-
-    def settle(self, held: float, prompt: int, reply: int) -> None:
-        """Gives what was set aside free and books what the call cost."""
-        self._held -= held
-        if self.prices is not None:
-            self.spent += self.prices.of(prompt, reply)
-
-    def _messages(self, ask: Ask) -> Sequence[Message]:
-        return self._settings.prompt.messages(ask, marker="0" * 12)
+def most_tokens(ask: Ask, settings: Settings) -> tuple[float, int]:
+    """More prompt and reply tokens than one call can need."""
+    # one token for two bytes is more than any text of words needs, in any language
+    told = settings.prompt.messages(ask, marker="0" * 12)
+    sent = sum(len(message.content.encode("utf-8", "replace")) for message in told)
+    return sent / 2 + PER_CALL, settings.max_reply_tokens
 
 
 def spent_on(judgements: Sequence[Judgement], prices: Prices | None) -> float:

@@ -3,7 +3,6 @@
 import re
 from typing import NamedTuple, Protocol
 
-from eval_mm.errors import UserError
 from touchstone.prompts import Ask
 
 
@@ -19,27 +18,11 @@ class Reply(NamedTuple):
     cut: bool = False
 
 
-class Stop(UserError):
-    """No further call will do better: a wrong key, an unknown model, an empty account."""
-
-
-class Again(Exception):
-    """A call failed and may do better if repeated; `after` are the seconds the server asks to wait."""
-
-    def __init__(self, reason: str, after: float | None = None):
-        super().__init__(reason)
-        self.after = after
-
-
-class Refused(Exception):
-    """A call failed and will fail again; that of another question may not."""
-
-
 class Judge(Protocol):
     """One call is one judgement in one order."""
 
     async def ask(self, ask: Ask) -> Reply:
-        """The reply; raises Stop, Again or Refused."""
+        """The reply; raises a fault of eval_mm/calls/faults.py."""
         ...
 
     async def close(self) -> None:

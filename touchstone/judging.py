@@ -11,16 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from eval_mm import store
+from eval_mm.calls.cost import Budget, Prices
+from eval_mm.calls.faults import Stop
 from eval_mm.errors import DataError, UserError
 from eval_mm.files import json_text, jsonl, write_all
 from eval_mm.schema import Result
 from touchstone import prompts, scores
 from touchstone.answered import Answered, Item, import_answers, read_run
 from touchstone.asking import Tally, Work, judge_all
-from touchstone.cost import Budget, Plan, Prices, plan, spent_on
+from touchstone.cost import Plan, plan, spent_on
 from touchstone.journal import ORDERS, Journal, Judgement
 from touchstone.journal import read as read_journal
-from touchstone.judges import Judge, Stop
+from touchstone.judges import Judge
 from touchstone.options import Options, checked
 from touchstone.settings import Settings
 
@@ -80,7 +82,7 @@ def judge(
     if not agree(_told(told, settings, chosen)) or chosen.dry_run:
         return []
     before = sum(_spent_before(answered, settings, chosen.prices) for answered in found)
-    budget = Budget(chosen.prices, chosen.max_cost, settings, before)
+    budget = Budget(chosen.prices, chosen.max_cost, before)
     return [_judge(answered, settings, make, chosen, budget, progress) for answered in found]
 
 

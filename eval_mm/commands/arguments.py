@@ -66,6 +66,38 @@ def positive(text: str) -> int:
     return number
 
 
+def count(text: str) -> int:
+    """A whole number."""
+    if not (text.isascii() and text.isdecimal()):
+        raise argparse.ArgumentTypeError(f"expected a whole number, got '{text}'")
+    return int(text)
+
+
+def money(text: str) -> float:
+    """Dollars."""
+    return _number(text, "an amount in dollars", 1e9)
+
+
+def seconds(text: str) -> float:
+    """A time of at most a day."""
+    return _number(text, "a number of seconds above 0", 86_400, above=0.0)
+
+
+def temperature(text: str) -> float | None:
+    """What answers are drawn with; None leaves it to the server."""
+    return None if text == "server" else _number(text, "0 to 2, or 'server'", 2.0)
+
+
+def _number(text: str, what: str, most: float, above: float = -1.0) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not max(0.0, above) <= number <= most or number <= above:
+        raise argparse.ArgumentTypeError(f"expected {what}, got '{text}'")
+    return number
+
+
 def filled(text: str) -> str:
     """A path that is not empty."""
     if not text:

@@ -12,7 +12,8 @@ from typing import Any
 from PIL import Image
 
 import eval_mm
-from touchstone.asking import Limits, Patience
+from eval_mm.calls.patience import Patience
+from touchstone.asking import Limits
 from touchstone.options import Options
 
 KEY = "sk-test-4f7d0aa1c2"

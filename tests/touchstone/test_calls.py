@@ -14,13 +14,14 @@ import pytest
 
 import eval_mm
 import touchstone
+from eval_mm.calls.access import access
+from eval_mm.calls.cost import Prices
 from eval_mm.errors import UserError
 from tests.data_scripts.support import tree
 from tests.touchstone.support import KEY, asked, journal, options, served, write_run
 from tests.touchstone.test_scores import Given, write_journal
 from touchstone import cli
-from touchstone.cost import Prices
-from touchstone.openai_judge import OpenAIJudge, retry_after
+from touchstone.openai_judge import OpenAIJudge
 from touchstone.options import Options
 
 
@@ -146,17 +147,6 @@ def test_the_key_changes_no_score(key: str | None, tmp_path: Path, monkeypatch: 
         assert line["reply"] == f"10.00,10\n{reason}"
 
 
-def test_the_server_asks_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Guards Retry-After in its three forms; anything else is no wait."""
-    monkeypatch.setattr("touchstone.openai_judge.time.time", lambda: 1_700_000_000.0)
-    assert retry_after({"retry-after": "7"}) == 7.0
-    assert retry_after({"retry-after-ms": "250", "retry-after": "1"}) == 0.25
-    assert retry_after({"retry-after": "Tue, 14 Nov 2023 22:13:25 GMT"}) == 5.0
-    assert retry_after({"retry-after": "Tue, 14 Nov 2023 22:13:05 GMT"}) == 0.0
-    for header in ("", "soon", "-1", "nan", "inf"):
-        assert retry_after({"retry-after": header}) is None
-
-
 def test_money_ends_cleanly(tmp_path: Path) -> None:
     """Guards --max-cost: never more is spent, what was judged stays, and more money goes on from there."""
     run = write_run(tmp_path, 20)
@@ -276,8 +266,8 @@ def test_the_server_is_part_of_the_judge(
     monkeypatch.setenv("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
     theirs = Options("m").settings()
     assert theirs.base_url == "https://api.openai.com/v1"
-    judge = OpenAIJudge(theirs, KEY, "$OPENAI_API_KEY", 5.0)
-    assert str(judge._client.base_url).startswith("https://api.openai.com/v1")
+    judge = OpenAIJudge(theirs, access(None, "OPENAI_API_KEY", "a judge"), 5.0)
+    assert str(judge.server._client.base_url).startswith("https://api.openai.com/v1")
     run = write_run(tmp_path, 2)
     with served(tmp_path, key=KEY) as url:
         ours = options(url).settings()

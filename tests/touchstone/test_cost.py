@@ -6,8 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
+from eval_mm.calls.cost import Budget, Prices
 from touchstone import cost
-from touchstone.cost import ESTIMATE, Budget, Prices, plan
+from touchstone.cost import ESTIMATE, most_tokens, plan
 from touchstone.cost import tokeniser as real_tokeniser
 from touchstone.prompts import OURS, Ask
 from touchstone.settings import Settings
@@ -73,11 +74,12 @@ def test_the_plan() -> None:
 
 def test_the_budget() -> None:
     """Guards --max-cost while many calls are under way: what they may cost is set aside first."""
-    budget = Budget(Prices(0.0, 10_000.0), 2.5, JUDGE)  # a reply of 100 tokens costs a dollar
-    held = [budget.hold(ASK) for _ in range(3)]
+    budget = Budget(Prices(0.0, 10_000.0), 2.5)  # a reply of 100 tokens costs a dollar
+    most = most_tokens(ASK, JUDGE)
+    held = [budget.hold(*most) for _ in range(3)]
     assert held == [1.0, 1.0, None]
     budget.settle(1.0, 500, 20)
     assert budget.spent == pytest.approx(0.2)
-    assert budget.hold(ASK) == 1.0
-    assert budget.hold(ASK) is None
-    assert Budget(None, None, JUDGE).hold(ASK) == 0.0
+    assert budget.hold(*most) == 1.0
+    assert budget.hold(*most) is None
+    assert Budget(None, None).hold(*most) == 0.0

@@ -1,0 +1,68 @@
+"""What is asked again, and when: the one place that decides it.
+
+A call that fails for now is repeated after a wait that doubles, with jitter, and is never shorter than the
+server asks for.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from eval_mm.calls.faults import Again, Stop
+from eval_mm.calls.pacing import Pacing
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How failed calls are repeated: waits of `first`, 2 x `first`, .. seconds, `longest` at most.
+
+    `most_asked` is the longest wait a server may ask for; a longer one ends the run, which is resumed later.
+    """
+
+    tries: int = 8
+    first: float = 1.0
+    longest: float = 60.0
+    most_asked: float = 600.0
+
+    def wait(self, failed: int, asked: float | None) -> float:
+        """Seconds before the next try after `failed` failures; jitter keeps calls from coming at once."""
+        if asked is not None:
+            return asked + random.uniform(0, self.first)
+        return random.uniform(0.5, 1.0) * min(self.longest, self.first * 2.0 ** (failed - 1))
+
+
+async def patiently(
+    call: Callable[[], Awaitable[T]], patience: Patience, seconds: float, pacing: Pacing, who: str
+) -> T:
+    """One reply, however many calls it takes, each of at most so many seconds.
+
+    Raises:
+        Again: the last fault, where patience ends or the pacing is halted.
+        Stop, Refused: what `call` raises of them; Stop also where the server asks for too long a wait.
+    """
+    for failed in range(1, patience.tries + 1):
+        entered = await pacing.enter()
+        fault = Again("the run ended")
+        try:
+            if not pacing.halted:
+                async with asyncio.timeout(seconds):  # a server that drips would outlive the client's own
+                    return await call()
+        except TimeoutError:
+            fault = Again(f"no reply within {seconds:g} seconds", overloaded=True)
+        except Again as error:
+            fault = error
+        finally:
+            pacing.leave(entered, fault.overloaded)
+        if pacing.halted:
+            raise fault
+        if fault.after is not None:
+            if fault.after > patience.most_asked:
+                raise Stop(f"{who} asks to wait {fault.after:,.0f} seconds; run again then ({fault})")
+            pacing.hold(fault.after)
+        if failed < patience.tries:
+            await pacing.sleep(patience.wait(failed, fault.after))
+    raise Again(f"{patience.tries} tries failed, the last: {fault}")

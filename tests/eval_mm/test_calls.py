@@ -1,0 +1,157 @@
+"""Calls to servers: who is asked with which key, how often, how fast, how dear."""
+
+import asyncio
+
+import pytest
+
+from eval_mm.calls.access import OPENAI, access
+from eval_mm.calls.faults import Again, Stop
+from eval_mm.calls.pacing import Pacing
+from eval_mm.calls.patience import Patience, patiently
+from eval_mm.calls.server import retry_after
+from eval_mm.errors import UserError
+
+KEY = "sk-test-4f7d0aa1c2"
+QUICK = Patience(tries=4, first=0.001, longest=0.002, most_asked=1.0)
+
+
+def test_the_server_asks_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards Retry-After in its three forms; anything else is no wait."""
+    monkeypatch.setattr("eval_mm.calls.server.time.time", lambda: 1_700_000_000.0)
+    assert retry_after({"retry-after": "7"}) == 7.0
+    assert retry_after({"retry-after-ms": "250", "retry-after": "1"}) == 0.25
+    assert retry_after({"retry-after": "Tue, 14 Nov 2023 22:13:25 GMT"}) == 5.0
+    assert retry_after({"retry-after": "Tue, 14 Nov 2023 22:13:05 GMT"}) == 0.0
+    for header in ("", "soon", "-1", "nan", "inf"):
+        assert retry_after({"retry-after": header}) is None
+
+
+def limits(most: int, outcomes: str) -> list[int]:
+    """How many calls may be made at once after each outcome: `+` a success, `-` an overload of a new call."""
+
+    async def learn() -> list[int]:
+        pacing, found = Pacing(most), []
+        for outcome in outcomes:
+            pacing.leave(await pacing.enter(), overloaded=outcome == "-")
+            found.append(pacing.limit)
+        return found
+
+    return asyncio.run(learn())
+
+
+def test_the_pace_is_learnt_from_the_server() -> None:
+    """Guards against a crowd before the first reply, and against never slowing down or never recovering."""
+    assert limits(4, "+++++") == [2, 3, 4, 4, 4]
+    assert limits(8, "+++++++-") == [2, 3, 4, 5, 6, 7, 8, 4]
+    assert limits(8, "+++++++-" + "+" * 10)[8:] == [4, 4, 4, 4, 5, 5, 5, 5, 5, 6], "one more a round"
+    assert limits(8, "----") == [1, 1, 1, 1], "one call is always made"
+
+
+def test_one_overload_is_one_whoever_met_it() -> None:
+    """Eight calls refused together once brought eight calls at a time down to one."""
+
+    async def met() -> tuple[int, int]:
+        pacing = Pacing(8)
+        for _ in range(8):
+            pacing.leave(await pacing.enter(), overloaded=False)
+        entered = [await pacing.enter() for _ in range(8)]
+        for ticket in entered:
+            pacing.leave(ticket, overloaded=True)
+        return pacing.limit, pacing.times_overloaded
+
+    assert asyncio.run(met()) == (4, 1)
+
+
+def test_never_more_at_once_than_allowed() -> None:
+    """Guards the bound: the calls under way are counted while many want in."""
+
+    async def crowd() -> int:
+        pacing, under_way, most = Pacing(3), 0, 0
+
+        async def call() -> None:
+            nonlocal under_way, most
+            under_way += 1
+            most = max(most, under_way)
+            await asyncio.sleep(0)
+            under_way -= 1
+
+        await asyncio.gather(*(patiently(call, QUICK, 5.0, pacing, "the server") for _ in range(40)))
+        return most
+
+    assert asyncio.run(crowd()) == 3
+
+
+def test_patience() -> None:
+    """Guards the number of tries, and a wait so long that the run had better come again."""
+    tried = 0
+
+    async def fails(fault: Exception) -> None:
+        nonlocal tried
+        tried += 1
+        raise fault
+
+    def ask(fault: Exception) -> None:
+        asyncio.run(patiently(lambda: fails(fault), QUICK, 5.0, Pacing(2), "the server"))
+
+    with pytest.raises(Again, match="4 tries failed, the last: busy"):
+        ask(Again("busy"))
+    assert tried == 4
+    with pytest.raises(Stop, match="the server asks to wait 90 seconds"):
+        ask(Again("busy", after=90.0))
+    assert tried == 5
+
+
+def test_a_halt_wakes_who_waits() -> None:
+    """A run that must end may not sleep through a wait of ten minutes first."""
+
+    async def call() -> None:
+        raise Again("busy", after=500.0)
+
+    async def halted() -> None:
+        pacing = Pacing(1)
+        patience = Patience(most_asked=1000.0)
+        waiting = [asyncio.create_task(patiently(call, patience, 5.0, pacing, "s")) for _ in range(3)]
+        await asyncio.sleep(0.05)
+        pacing.halt()
+        ended = await asyncio.wait_for(asyncio.gather(*waiting, return_exceptions=True), 5.0)
+        assert all(isinstance(one, Again) for one in ended)
+
+    asyncio.run(halted())
+
+
+@pytest.mark.parametrize(
+    ("base_url", "said"),
+    [
+        ("host/v1", "expected http"),
+        ("ftp://host/v1", "expected http"),
+        ("http://", "expected http"),
+        ("http://host:port/v1", "expected http"),
+        ("http://[::1/v1", "expected http"),
+        (f"http://user:{KEY}@host/v1", "a key belongs into the environment"),
+        (f"http://host/v1?key={KEY}", "a key belongs into the environment"),
+    ],
+)
+def test_addresses_that_are_none(base_url: str, said: str) -> None:
+    """Guards the key against standing in an address, which is recorded, and mistyped addresses."""
+    with pytest.raises(UserError, match=said) as caught:
+        access(base_url, "OPENAI_API_KEY", "a model")
+    assert KEY not in str(caught.value)
+
+
+def test_the_key_and_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Guards the key: from the environment, shown nowhere, sent only where the user said."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    with pytest.raises(UserError, match="openai:m needs a key in the environment: set OPENAI_API_KEY"):
+        access(None, "OPENAI_API_KEY", "--model openai:m")
+    with pytest.raises(UserError, match="expected the name") as caught:
+        access(None, KEY, "a model")
+    assert KEY not in str(caught.value)
+    assert (
+        access("http://localhost:8000/v1/", "OPENAI_API_KEY", "a model").base_url
+        == "http://localhost:8000/v1"
+    )
+    monkeypatch.setenv("OTHER_KEY", KEY)
+    monkeypatch.setenv("OPENAI_BASE_URL", "http://elsewhere/v1")
+    found = access(None, "OTHER_KEY", "a model")
+    assert (found.base_url, found.key, found.key_name) == (OPENAI, KEY, "$OTHER_KEY")
+    assert KEY not in repr(found)
