@@ -98,6 +98,7 @@ def _task(name: str, path: Path, metric: str) -> Task:
             caption.PROTOCOLS,
             caption.metrics,
             on_request=caption.ON_REQUEST,
+            headline=caption.headline,
             needs="caption",
         )
     if metric == "box":

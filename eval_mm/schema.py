@@ -15,6 +15,7 @@ from eval_mm.metrics.steps import Steps
 
 if TYPE_CHECKING:
     from eval_mm.data import Row
+    from eval_mm.stats import Units
 
 BoxScale = Literal["999", "1000", "fraction", "pixels", "resized"]
 """The unit of the coordinates a model writes: 0..999 or 0..1000 over each side, 0..1, pixels of the picture's
@@ -221,7 +222,9 @@ class Task:
     `path` is relative to the data root (an absolute one is a file of one's own), `num_samples` the published
     count (None where unknown to us), `families` the group names that `--task` takes. `metrics` reduces
     samples and their scores, in the same order, to the metrics; `on_request` are further ones by name, each
-    taking a Context too. The first protocol is the default for Qwen-VL and for answers made elsewhere.
+    taking a Context too. `headline` gives by name what the headline numbers are made of, for errors and
+    comparisons; None where it is one number, the mean score x 100. The first protocol is the default for
+    Qwen-VL and for answers made elsewhere.
     `lines` cuts the file into numbered JSON rows. `needs` is the extra of the package without which no score
     can be made. `own` is what a file of one's own is made from, for the manifest. `unscored` says in a word
     or two what the answers are where samples have no target. `version` rises whenever a change could alter a
@@ -241,6 +244,7 @@ class Task:
     on_request: Mapping[str, Callable[[Sequence[Sample], Sequence[Score], Context], Metrics]] = field(
         default_factory=dict
     )
+    headline: Callable[[Sequence[Sample], Sequence[Score]], Mapping[str, "Units"]] | None = None
     submission: Submission | None = None
     members: tuple["Task", ...] = ()
     lines: Callable[[bytes, Path], list[tuple[int, bytes]]] | None = None

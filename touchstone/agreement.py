@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from eval_mm.errors import UserError
 from eval_mm.schema import Metric
-from touchstone.scores import Judged, Score, cluster, mean
+from eval_mm.stats import cluster_of
+from touchstone.scores import Judged, Score, mean
 
 APART = 2.0
 """Points between two mean scores from which on they are listed as a disagreement."""
@@ -71,7 +72,7 @@ def compare(first: Sequence[Judged], second: Sequence[Judged]) -> Agreement:
             f"the runs have no judged answer in common ({other_answers:,} questions were answered otherwise, "
             f"{not_shared:,} have no order that was read in both)"
         )
-    differences = [Score(pair.difference, cluster(pair.one.sample)) for pair in pairs]
+    differences = [Score(pair.difference, cluster_of(pair.one.sample)) for pair in pairs]
     return Agreement(
         pairs,
         other_answers,

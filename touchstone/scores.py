@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from eval_mm.schema import Metric, Metrics, Sample
-from eval_mm.stats import Z95, clustered_stderr
+from eval_mm.stats import Units, cluster_of, metric_of
 from eval_mm.tasks.touchstone import DIMENSIONS, dimensions_of, parts_of
 from touchstone.journal import ORDERS, Judgement
 from touchstone.replies import LEAST, MOST
@@ -82,7 +82,7 @@ def metrics(judged: Sequence[Judged]) -> Metrics:
     for name, worth in (("lower", LEAST), ("upper", MOST)):
         found[f"{HEADLINE}/{name}"] = Metric(SCALE * (total + missing * worth) / (len(scores) + missing))
     references = [
-        Score(said.reference, cluster(one.sample))
+        Score(said.reference, cluster_of(one.sample))
         for one in judged
         for said in one.readable
         if said.reference is not None
@@ -102,7 +102,7 @@ def orders(judged: Sequence[Judged]) -> Metrics:
     gaps: list[Score] = []
     leads: list[Score] = []
     for one in judged:
-        here = cluster(one.sample)
+        here = cluster_of(one.sample)
         if one.num_missing == 0:
             first, second = one.readable
             leads += [Score(lead(said), here) for said in one.readable]
@@ -130,29 +130,19 @@ def winner(said: Judgement) -> int:
     return (said.answer > said.reference) - (said.answer < said.reference)
 
 
-def cluster(sample: Sample) -> Hashable:
-    """What questions must share to count together: their pictures."""
-    return sample.images or sample.id
-
-
 def mean(
     scores: Sequence[Score], scale: float = SCALE, within: tuple[float, float] = (SCALE * LEAST, SCALE * MOST)
 ) -> Metric:
     """The mean x `scale` with its error, the interval kept `within` what is possible."""
-    values = [score.value for score in scores]
-    value = scale * math.fsum(values) / len(values)
-    stderr = clustered_stderr(values, [score.cluster for score in scores])
-    if stderr is None:
-        return Metric(value)
-    stderr *= scale
-    return Metric(value, stderr, (max(within[0], value - Z95 * stderr), min(within[1], value + Z95 * stderr)))
+    units = Units([scale * score.value for score in scores], [score.cluster for score in scores])
+    return metric_of(units, *within)
 
 
 def _answers(judged: Iterable[Judged]) -> Iterable[Score]:
     for one in judged:
         for said in one.readable:
             if said.answer is not None:
-                yield Score(said.answer, cluster(one.sample))
+                yield Score(said.answer, cluster_of(one.sample))
 
 
 def _groups(

@@ -6,6 +6,7 @@ A sample's score is its CIDEr-D / 10, so that it lies in 0..1; the metric is the
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from eval_mm.data import Row
@@ -24,7 +25,7 @@ from eval_mm.schema import (
     Task,
     path_of,
 )
-from eval_mm.stats import mean_metric, mean_of
+from eval_mm.stats import Units, mean_metric, mean_units, spread, with_interval
 
 CIDER_MAX = 10.0
 """The greatest CIDEr-D of one caption."""
@@ -111,17 +112,22 @@ def _domain(sample: Sample) -> Iterator[str]:
         yield sample.metadata["domain"]
 
 
-metrics = mean_metric("cider", _domain, scale=CIDER_MAX * 100)
+SCALE = CIDER_MAX * 100
+
+metrics = mean_metric("cider", _domain, SCALE, bootstrap=True)
 """CIDEr x 100; by domain the mean over its pictures, words weighted by the whole split."""
 
 
-def _of_split(whole: float, mean: Metric) -> Metric:
+def headline(samples: Sequence[Sample], scores: Sequence[Score]) -> Mapping[str, Units]:
+    """The scores that CIDEr is the mean of; each depends on the words of the whole split."""
+    values = [score.value or 0.0 for score in scores]
+    return {"cider": replace(mean_units(samples, values, SCALE, bootstrap=True), of_split=True)}
+
+
+def _of_split(whole: float, samples: Sequence[Sample], values: Sequence[float]) -> Metric:
     """The figure of the split, which METEOR makes of sums, with the error of the pictures' mean."""
-    value = 100 * whole
-    if mean.ci95 is None:
-        return Metric(value)
-    low, high = (edge + value - mean.value for edge in mean.ci95)
-    return Metric(value, mean.stderr, (max(0.0, low), min(100.0, high)))
+    mean = spread(mean_units(samples, values))
+    return with_interval(mean._replace(value=100 * whole), 0.0, 100.0)
 
 
 def _further(name: caption.Extra) -> Callable[[Sequence[Sample], Sequence[Score], Context], Metrics]:
@@ -130,7 +136,7 @@ def _further(name: caption.Extra) -> Callable[[Sequence[Sample], Sequence[Score]
             name, [score.answer for score in scores], [sample.target for sample in samples], _cache(context)
         )
         return {
-            metric: Metric(100 * whole) if values is None else _of_split(whole, mean_of(samples, values))
+            metric: Metric(100 * whole) if values is None else _of_split(whole, samples, values)
             for metric, (whole, values) in found.items()
         }
 
@@ -153,5 +159,6 @@ def task(name: str, num_samples: int) -> Task:
         metrics,
         ("captioning", "qwen-vl-report"),
         on_request=ON_REQUEST,
+        headline=headline,
         needs="caption",
     )

@@ -13,7 +13,7 @@ Row: a choice row (eval_mm/kinds/choice.py) with the index as id; optional "l2_c
 
 import io
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ from typing import Any
 from eval_mm.data import Row
 from eval_mm.kinds import choice
 from eval_mm.schema import Context, Metrics, Prediction, Sample, Score, Submission, Task
-from eval_mm.stats import mean_of
+from eval_mm.stats import Units, mean_of, mean_units
 
 ROTATION = 1_000_000
 """Indices that differ by multiples of this are rotations of one question."""
@@ -70,17 +70,15 @@ def metrics(samples: Sequence[Sample], scores: Sequence[Score]) -> Metrics:
     groups = rotations(samples)
     first = [samples[places[0]] for places in groups]
     values: dict[str, list[float]] = {
-        "circular_accuracy": [],
-        "vanilla_accuracy": [],
+        "circular_accuracy": _circular(groups, scores),
+        "vanilla_accuracy": [scores[places[0]].value or 0.0 for places in groups],
         "majority_accuracy": [],
     }
     for places in groups:
         rows, letters = [samples[p] for p in places], [scores[p].answer for p in places]
         likeliest, right = majority(rows, letters), rows[0].choices[rows[0].target]
-        values["circular_accuracy"].append(float(all(scores[p].value == 1 for p in places)))
-        values["vanilla_accuracy"].append(scores[places[0]].value or 0.0)
         values["majority_accuracy"].append(1 / len(likeliest) if right in likeliest else 0.0)
-    found: Metrics = {name: mean_of(first, row) for name, row in values.items()}
+    found: Metrics = {name: mean_of(first, row, bootstrap=True) for name, row in values.items()}
     for name, row in values.items():
         for key in ("category", "l2_category"):
             parts: dict[str, list[int]] = {}
@@ -88,8 +86,21 @@ def metrics(samples: Sequence[Sample], scores: Sequence[Score]) -> Metrics:
                 if key in sample.metadata:
                     parts.setdefault(sample.metadata[key], []).append(place)
             for part, places in sorted(parts.items()):
-                found[f"{name}/{key}={part}"] = mean_of([first[p] for p in places], [row[p] for p in places])
+                found[f"{name}/{key}={part}"] = mean_of(
+                    [first[p] for p in places], [row[p] for p in places], bootstrap=True
+                )
     return found
+
+
+def headline(samples: Sequence[Sample], scores: Sequence[Score]) -> Mapping[str, Units]:
+    """What circular accuracy is the mean of: one value for each question."""
+    groups = rotations(samples)
+    first = [samples[places[0]] for places in groups]
+    return {"circular_accuracy": mean_units(first, _circular(groups, scores), bootstrap=True)}
+
+
+def _circular(groups: Sequence[Sequence[int]], scores: Sequence[Score]) -> list[float]:
+    return [float(all(scores[p].value == 1 for p in places)) for places in groups]
 
 
 def _write(
@@ -154,6 +165,7 @@ TASKS = [
         protocols=(choice.ranked(), choice.INSTRUCT),
         metrics=metrics,
         families=("choice",),
+        headline=headline,
     ),
     Task(
         name="mmbench_test",

