@@ -65,7 +65,8 @@ class Request:
     """All a model may see of a sample: no target, so no leak by construction.
 
     Non-empty `choices` mean: rank these continuations by mean log-probability per token. `chat` asks for a
-    chat turn. `stop` are texts that end the answer, besides the model's own end of text.
+    chat turn, `system` is what it is told before, where the user says something; a back end that cannot say
+    it fails such requests. `stop` are texts that end the answer, besides the model's own end of text.
     """
 
     id: str
@@ -75,6 +76,7 @@ class Request:
     min_new_tokens: int = 0
     max_new_tokens: int = 32
     stop: tuple[str, ...] = ()
+    system: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,9 @@ class Prediction:
     """One answer, and one line of the journal.
 
     `key` fingerprints what was asked (prompt, image content, limits, model); empty for answers made
-    elsewhere. `stop_reason` is "stop", "length" or None. `error` is None unless this sample failed.
+    elsewhere. `stop_reason` is "stop", "length", "refusal" or None; of a refusal `text` is its words, which
+    no scorer reads. `error` is None unless this sample failed. `reasoning` is what the model wrote before its
+    answer and is no part of it; `prompt_tokens` and `new_tokens` are all that were read and written for it.
     `image_size` is width and height of the only picture as the model saw it, where its coordinates count
     those pixels.
     """
@@ -96,6 +100,7 @@ class Prediction:
     new_tokens: int | None = None
     error: str | None = None
     image_size: tuple[int, int] | None = None
+    reasoning: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +122,10 @@ class ModelInfo:
 
     `box_scale` is here because the unit of a model's coordinates is a fact about the model, never guessed
     from the values, and must still be known when stored answers are scored without the model; None where it
-    is not known, and then no protocol with `boxes` can be asked. `protocol` is
-    the one it is asked by default, `chat` whether it has a chat format, `compute` its device and dtype,
-    `parameters` their number where it is known.
+    is not known, and then no protocol with `boxes` can be asked. `protocol` is the one it is asked by
+    default, `chat` whether it has a chat format, `plain` whether it goes on from a text without one,
+    `compute` its device and dtype, `parameters` their number where it is known. `settings` are those of a
+    server's model that make its answers, for results and reports; they are part of the fingerprint too.
     """
 
     name: str
@@ -130,6 +136,8 @@ class ModelInfo:
     compute: str = ""
     demo: bool = False
     parameters: int | None = None
+    plain: bool = True
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
