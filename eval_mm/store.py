@@ -14,7 +14,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,6 +24,8 @@ from eval_mm.data import Selection
 from eval_mm.errors import DataError, UserError
 from eval_mm.few_shot import FewShot
 from eval_mm.files import ESCAPES, json_text, jsonl, locked, write_all, write_json
+from eval_mm.journal import iterate_answers as iterate_answers
+from eval_mm.journal import read_answers as read_answers
 from eval_mm.prompt import images_of, key_parts
 from eval_mm.schema import BoxScale, ModelInfo, Prediction, Request, Result
 
@@ -229,22 +231,6 @@ class RunFolder:
         write_all(contents)
 
 
-def read_answers(folder: Path) -> list[Prediction]:
-    """A task's stored answers, oldest first; lines that are no whole prediction are skipped."""
-    return list(iterate_answers(folder))
-
-
-def iterate_answers(folder: Path) -> Iterator[Prediction]:
-    """As `read_answers`, one at a time."""
-    path = folder / JOURNAL
-    if not path.exists():
-        return
-    with path.open("rb") as file:
-        for line in file:
-            if (answer := _parse_prediction(line)) is not None:
-                yield answer
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; raises DataError where it is none."""
     try:
@@ -262,30 +248,6 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _parse_prediction(line: bytes) -> Prediction | None:
-    """A whole journal line, or None for a torn or spoilt one."""
-    if not line.endswith(b"\n"):
-        return None
-    try:
-        fields = json.loads(line)
-        if fields["choice_logprobs"] is not None:
-            fields["choice_logprobs"] = tuple(fields["choice_logprobs"])
-        if fields.get("image_size") is not None:
-            fields["image_size"] = tuple(fields["image_size"])
-        answer = Prediction(**fields)
-    except (ValueError, TypeError, KeyError, RecursionError):
-        return None
-    texts = (answer.id, answer.key, answer.text, answer.error or "", answer.stop_reason or "")
-    counts = (answer.prompt_tokens or 0, answer.new_tokens or 0)
-    numbers = (*(answer.choice_logprobs or ()), *(answer.image_size or ()))
-    whole = (
-        all(isinstance(text, str) for text in texts)
-        and all(isinstance(count, int) for count in counts)
-        and all(isinstance(number, int | float) for number in numbers)
-    )
-    return answer if whole else None
 
 
 def _drop_torn_line(path: Path) -> None:
