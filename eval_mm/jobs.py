@@ -34,13 +34,18 @@ class Job:
         return backend
 
 
-def make_job(
-    model: str | Backend, settings: Settings, wanted: Wanted, out: str | os.PathLike[str] | None = None
-) -> Job:
-    """A job in the folder `out`, by default results/runs/<model>; UserError for a model that cannot be had."""
-    folder = RUNS / folder_name(model) if out is None else Path(out)
-    info = models.describe(model, settings) if isinstance(model, str) else model.info
-    return Job(model, settings, info, folder, wanted, plan(wanted, info))
+def described(model: str | Backend, settings: Settings, fetch: bool = True) -> ModelInfo:
+    """What is known of a model that is not loaded; UserError for one that cannot be had.
+
+    With `fetch` false, of a model whose files are not here only the name, and no fingerprint.
+    """
+    if not isinstance(model, str):
+        return model.info
+    try:
+        return models.describe(model, settings, fetch)
+    except models.NotHereError as error:
+        native = models.SCHEMES.get(model.partition(":")[0], models.NATIVE) is models.NATIVE
+        return ModelInfo(model, protocol="qwen-vl" if native else "instruct", compute=str(error))
 
 
 def folder_name(model: str | Backend) -> str:

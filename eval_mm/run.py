@@ -11,10 +11,10 @@ from eval_mm.asking import ask
 from eval_mm.data import ALL_ROWS, DataRoot, Selection
 from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
-from eval_mm.jobs import Job, check_folder, make_job
+from eval_mm.jobs import RUNS, Job, check_folder, described, folder_name
 from eval_mm.judge import Scored, combine, score_task
 from eval_mm.models import Settings
-from eval_mm.planning import Plan, find
+from eval_mm.planning import Plan, find, plan
 from eval_mm.schema import Backend, ModelInfo, Result
 
 SHOWN_ERRORS = 3
@@ -134,7 +134,9 @@ def run(
     if out is not None and not str(out):
         raise UserError("out: expected a folder, got an empty text")
     wanted = find(names, data, selection, few_shot, on_request, protocol, metric, references)
-    job = make_job(model, settings, wanted, out)
+    info = described(model, settings)
+    folder = RUNS / folder_name(model) if out is None else Path(out)
+    job = Job(model, settings, info, folder, wanted, plan(wanted, info))
     return fill(job, job.load(), progress, arguments)
 
 
