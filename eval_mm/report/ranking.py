@@ -46,7 +46,7 @@ def ranked(table: Table) -> Table:
         contests: dict[str, list[tuple[float, int]]] = {}
         for place, row in enumerate(table.rows):
             cell = row.cells[column]
-            if cell is not None and (contest := _contest(cell)):
+            if cell is not None and (contest := contest_of(cell)):
                 contests.setdefault(contest, []).append((round(cell.value, 2), place))
         metrics = {place.metric for place in table.columns[column].places}
         if metrics & NEITHER_IS_BETTER:
@@ -69,7 +69,8 @@ def ranked(table: Table) -> Table:
     return replace(table, rows=tuple(rows))
 
 
-def _contest(cell: Cell) -> str | None:
+def contest_of(cell: Cell) -> str | None:
+    """What a number ranks with, by name; None for one that ranks with nothing."""
     if isinstance(cell.origin, Result):
         return alike(cell.origin)
     if not cell.origin.zero_shot:
