@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from eval_mm.console import Parser, guarded
 
-VERBS = ("run", "score", "explain", "list")
+VERBS = ("run", "score", "report", "explain", "list")
 """In the order of --help."""
 
 EXAMPLES = """
@@ -19,6 +19,7 @@ examples:
   python -m eval_mm run --task refcoco                  bundled demo model and data: try this first
   python -m eval_mm run --task refcoco --model Qwen/Qwen-VL --data data
   python -m eval_mm score results/runs/demo             score stored answers again, no model needed
+  python -m eval_mm report results/runs/demo            tables, a page of every answer, charts
   python -m eval_mm explain results/runs/demo 17        one answer from prompt to score
   python -m eval_mm list                                tasks, families, and what is prepared
 """

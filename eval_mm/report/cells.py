@@ -33,12 +33,16 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One entrant or published model; None in `cells` where it has no number. `note` is of all its cells."""
+    """One entrant or published model; None in `cells` where it has no number.
+
+    `note` holds for all of them; `run` is the name of the run whose answers these are.
+    """
 
     name: str
     group: str
     cells: tuple[Cell | None, ...]
     note: str = ""
+    run: str = ""
 
 
 @dataclass(frozen=True, slots=True)

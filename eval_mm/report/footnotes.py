@@ -71,4 +71,4 @@ def _span(cells: Sequence[Cell]) -> str:
         for cell in cells
         if isinstance(cell.origin, Result) and cell.origin.num_published
     ]
-    return f"partial: {min(parts):.1f} to {max(parts):.1f} % of the rows" if len(parts) == len(cells) else ""
+    return f"partial: {min(parts):.2g} to {max(parts):.2g} % of the rows" if len(parts) == len(cells) else ""

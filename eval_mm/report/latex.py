@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from eval_mm.console import printable
 from eval_mm.report.cells import Table
-from eval_mm.report.layout import Box, layout
+from eval_mm.report.layout import NOTE, Box, Layout, layout
 from eval_mm.report.ranking import BEST
 
 PREAMBLE = (
@@ -61,7 +61,7 @@ def _table(table: Table) -> str:
     ]
     for number, head in enumerate(shape.head_lines):
         last = number == len(shape.head_lines) - 1
-        lines.append(_line(["", *map(escape, head), *(["note" if last else ""] if noted else [])]))
+        lines.append(_line(["", *map(escape, head), *([NOTE if last else ""] if noted else [])]))
     for group in shape.groups:
         lines.append(r"\midrule")
         if group.title:
@@ -69,7 +69,7 @@ def _table(table: Table) -> str:
         for line in group.lines:
             note = [escape(line.note)] if noted else []
             lines.append(_line([escape(line.label), *map(_text, line.boxes), *note]))
-    lines += [r"\bottomrule", r"\end{tabular}", *_below(table), r"\end{table}"]
+    lines += [r"\bottomrule", r"\end{tabular}", *_below(table, shape), r"\end{table}"]
     return "\n".join(lines)
 
 
@@ -84,8 +84,9 @@ def _text(box: Box) -> str:
     return f"{text}{error}{notes}"
 
 
-def _below(table: Table) -> list[str]:
-    lines = [
+def _below(table: Table, shape: Layout) -> list[str]:
+    lines = [f"{escape(line)}." for line in shape.below]
+    lines += [
         rf"\textsuperscript{{{number}}} {escape(text)}." for number, text in enumerate(table.footnotes, 1)
     ]
     if table.sources:

@@ -36,12 +36,16 @@ class Group(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """A table to be written: the heading of a column is several texts, one above the other."""
+    """A table to be written: the heading of a column is several texts, one above the other.
+
+    `below` are lines under it; in a table that is not turned the notes stand in its lines.
+    """
 
     title: str
     heads: tuple[tuple[str, ...], ...]
     groups: tuple[Group, ...]
     has_notes: bool
+    below: tuple[str, ...] = ()
 
     @property
     def head_lines(self) -> list[tuple[str, ...]]:
@@ -58,7 +62,10 @@ def layout(table: Table) -> Layout:
     heads = [(column.benchmark, column.split, column.metric) for column in table.columns]
     used = [line for line in range(3) if any(head[line] for head in heads) and (line < 2 or len(metrics) > 1)]
     groups = [
-        Group(name, tuple(Line(row.name, tuple(map(_box, row.cells)), row.note) for row in rows))
+        Group(
+            name if len(table.groups) > 1 else "",
+            tuple(Line(row.name, tuple(map(_box, row.cells)), row.note) for row in rows),
+        )
         for name, rows in table.groups.items()
     ]
     return Layout(
@@ -70,18 +77,17 @@ def layout(table: Table) -> Layout:
 
 
 def _turned(table: Table, title: str) -> Layout:
-    """The table with a line for each column; groups and notes of the rows are lines as well."""
+    """The table with a line for each column; what is noted of its rows stands below."""
     lines: dict[str, list[Line]] = {}
     for place, column in enumerate(table.columns):
         boxes = tuple(_box(row.cells[place]) for row in table.rows)
         label = column.split or column.metric
         lines.setdefault(column.benchmark, []).append(Line(label, boxes))
-    groups = [Group(name, tuple(found)) for name, found in lines.items()]
-    if any(row.note for row in table.rows):
-        groups.append(Group("", (Line(NOTE, tuple(Box(row.note) for row in table.rows)),)))
+    groups = [Group(name if len(lines) > 1 else "", tuple(found)) for name, found in lines.items()]
+    below = tuple(f"{row.name}: {row.note}" for row in table.rows if row.note)
     several = len(table.groups) > 1
     heads = tuple((row.group, row.name) if several else (row.name,) for row in table.rows)
-    return Layout(title, heads, tuple(groups), False)
+    return Layout(title, heads, tuple(groups), False, below)
 
 
 def _box(cell: Cell | None) -> Box:

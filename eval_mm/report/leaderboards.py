@@ -31,6 +31,7 @@ class Entrant(NamedTuple):
     """What has a row: a run under its own scorers, or its answers under another."""
 
     name: str
+    run: str
     results: Mapping[str, Result]
 
 
@@ -57,12 +58,12 @@ def entrants_of(runs: Sequence[Run]) -> list[Entrant]:
     """The rows that runs have in tables: each under its own scorers, then under each other one."""
     found = []
     for run in runs:
-        found.append(Entrant(run.name, run.results))
+        found.append(Entrant(run.name, run.name, run.results))
         judges = Counter(_judge(results) for results in run.rescored.values())
         for scorer, results in run.rescored.items():
             judge = _judge(results)
             told = f"judge {judge}" if judge and judges[judge] == 1 else f"scorer {scorer}"
-            found.append(Entrant(f"{run.name} [{printable(told)}]", results))
+            found.append(Entrant(f"{run.name} [{printable(told)}]", run.name, results))
     return found
 
 
@@ -119,7 +120,12 @@ def _title(task: str, shown: Iterable[Place]) -> str:
 
 def _table(board: Board, entrants: Sequence[Entrant], known: Sequence[Figure]) -> Table:
     rows = [
-        Row(entrant.name, RUNS, tuple(_own_cell(column, entrant) for column in board.columns))
+        Row(
+            entrant.name,
+            RUNS,
+            tuple(_own_cell(column, entrant) for column in board.columns),
+            run=entrant.run,
+        )
         for entrant in entrants
     ]
     rows = [row for row in rows if any(row.cells)] + _published_rows(board, known)

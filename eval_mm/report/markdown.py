@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from eval_mm.console import printable
 from eval_mm.report.cells import Table
-from eval_mm.report.layout import Box, layout
+from eval_mm.report.layout import NOTE, Box, Layout, layout
 from eval_mm.report.ranking import BEST
 
 MEANT = re.compile(r"[\\`*\[\]|~#]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|^[-+]|(?<=^\d)[.)]")
@@ -28,7 +28,7 @@ def escape(text: str) -> str:
 def _table(table: Table) -> str:
     shape = layout(table)
     heads = [" ".join(filter(None, head)) for head in shape.heads]
-    rows = [["", *map(escape, heads), *(["note"] if shape.has_notes else [])]]
+    rows = [["", *map(escape, heads), *([NOTE] if shape.has_notes else [])]]
     rows.append([":---", *["---:"] * len(heads), *([":---"] if shape.has_notes else [])])
     for group in shape.groups:
         if group.title:
@@ -37,7 +37,7 @@ def _table(table: Table) -> str:
             note = [escape(line.note)] if shape.has_notes else []
             rows.append([escape(line.label), *map(_text, line.boxes), *note])
     text = "\n".join("| " + " | ".join(row) + " |" for row in rows)
-    return "\n\n".join([f"### {escape(shape.title)}", text, *_below(table)])
+    return "\n\n".join([f"### {escape(shape.title)}", text, *_below(table, shape)])
 
 
 def _text(box: Box) -> str:
@@ -47,8 +47,9 @@ def _text(box: Box) -> str:
     return f"{text}{error}{notes}"
 
 
-def _below(table: Table) -> list[str]:
-    lines = [f"<sup>{number}</sup> {escape(text)}" for number, text in enumerate(table.footnotes, 1)]
+def _below(table: Table, shape: Layout) -> list[str]:
+    lines = [*map(escape, shape.below)]
+    lines += [f"<sup>{number}</sup> {escape(text)}" for number, text in enumerate(table.footnotes, 1)]
     if table.sources:
         lines.append(f"Published: {escape(', '.join(table.sources))}.")
     return ["  \n".join(lines)] if lines else []

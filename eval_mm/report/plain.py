@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from eval_mm.console import align, printable
 from eval_mm.report.cells import Table
-from eval_mm.report.layout import Box, layout
+from eval_mm.report.layout import NOTE, Box, layout
 from eval_mm.report.ranking import BEST
 
 BEST_SIGN = "*"
@@ -23,7 +23,7 @@ def _table(table: Table) -> str:
     noted = shape.has_notes
     rows = [["", *line, *([""] if noted else [])] for line in shape.head_lines]
     if noted:
-        rows[-1][-1] = "note"
+        rows[-1][-1] = NOTE
     num_heads = len(rows)
     lines = [line for group in shape.groups for line in group.lines]
     columns = [_aligned([line.boxes[place] for line in lines]) for place in range(len(shape.heads))]
@@ -33,7 +33,8 @@ def _table(table: Table) -> str:
             rows.append([f"[{group.title}]", *[""] * (len(rows[0]) - 1)])
         rows += [[line.label, *next(texts), *([line.note] if noted else [])] for line in group.lines]
     left = {0, len(rows[0]) - 1} if noted else {0}
-    below = [f"[{number}] {printable(text)}" for number, text in enumerate(table.footnotes, 1)]
+    below = [*map(printable, shape.below)]
+    below += [f"[{number}] {printable(text)}" for number, text in enumerate(table.footnotes, 1)]
     below += [f"published: {printable(', '.join(table.sources))}"] if table.sources else []
     return "\n".join([printable(shape.title), "", align(rows, left, num_heads), *below])
 

@@ -1,0 +1,78 @@
+"""What the charts share: who is drawn, in which colour, on which axis."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from eval_mm.console import printable
+from eval_mm.report.boards import Column, Place
+from eval_mm.report.cells import Cell, Row
+from eval_mm.report.leaderboards import RUNS
+from eval_mm.report.published import REFERENCE_NAMES
+
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#F0E442", "#999999")
+"""Those of Okabe and Ito (https://jfly.uni-koeln.de/color/), which colour-blind readers tell apart."""
+
+MARKERS = ("o", "s", "^", "v", "P", "X", "*", "p")
+HATCHES = ("", "//", "..", "\\\\", "xx", "--", "++", "oo")
+"""They say again what colours say, for print without colour."""
+
+MOST_SERIES = len(COLOURS)
+LONGEST_LABEL = 48
+REFERENCE = "Qwen-VL, published"
+
+TOPS = {
+    "cider": 150.0,
+    "mme_perception": 2000.0,
+    "mme_cognition": 800.0,
+    "touchstone_score": 1000.0,
+}
+"""The end of a metric's axis where it is not 100: the most one can get, of CIDEr what none has got."""
+
+SUBTASK_TOP = 200.0
+"""That of a sub-task of MME."""
+
+SHORT = {"demo": "DEMO", "partial": "partial"}
+LABELLED = ("demo", "partial", "shots", "version")
+"""Marks that are said in a legend; how all was asked and judged is in the tables."""
+
+
+class Series(NamedTuple):
+    """What is drawn in one colour."""
+
+    label: str
+    cells: tuple[Cell | None, ...]
+
+
+def is_reference(row: Row) -> bool:
+    """Whether a row is the published one that the others are seen beside."""
+    return row.group != RUNS and row.name in REFERENCE_NAMES
+
+
+def drawable(rows: Sequence[Row], remarks: list[str]) -> list[Series]:
+    """The runs among the rows, as many as a chart can tell apart; the others are told in `remarks`."""
+    runs = [row for row in rows if row.group == RUNS]
+    if len(runs) > MOST_SERIES:
+        remarks.append(f"charts: of {len(runs):,} runs the first {MOST_SERIES} are drawn")
+    return [Series(label_of(row), row.cells) for row in runs[:MOST_SERIES]]
+
+
+def label_of(row: Row) -> str:
+    """The name of a run with what keeps it from being compared."""
+    marks = [mark for cell in row.cells if cell is not None for mark in cell.marks if mark.kind in LABELLED]
+    name = printable(row.name)
+    name = name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
+    told = dict.fromkeys(SHORT.get(mark.kind, mark.text) for mark in marks)
+    return f"{name} ({', '.join(told)})" if told else name
+
+
+def top_of(place: Place) -> float:
+    """Where the axis of a metric ends."""
+    name, _, part = place.metric.partition("/")
+    if part and name.startswith("mme_"):
+        return 100.0 if part.endswith(("/accuracy", "/accuracy+")) else SUBTASK_TOP
+    return TOPS.get(name, 100.0)
+
+
+def heading(column: Column) -> str:
+    """What stands at the axis of a column."""
+    return f"{printable(column.benchmark)} {printable(column.split or column.metric)}"
