@@ -63,6 +63,15 @@ def count(number: int | None) -> str:
     return "-" if number is None else f"{number:,}"
 
 
+def size(num_bytes: float) -> str:
+    """Bytes as people say them."""
+    units = ["bytes", "kB", "MB", "GB", "TB"]
+    while num_bytes >= 999.5 and len(units) > 1:
+        num_bytes, units = num_bytes / 1000, units[1:]
+    digits = 1 if num_bytes < 9.95 and units[0] != "bytes" else 0
+    return f"{num_bytes:.{digits}f} {units[0]}"
+
+
 def _fail(message: str) -> int:
     print(f"error: {printable(message)}", file=sys.stderr)
     return BAD_INPUT

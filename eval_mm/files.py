@@ -91,6 +91,18 @@ def locked(folder: Path, message: str) -> TextIO:
     return lock
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether another process keeps the folder; nothing is written to find out."""
+    try:
+        with (folder / LOCK).open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:  # none was ever there, or a file system without locks
+        return False
+    return False
+
+
 def jsonl(rows: Iterable[Mapping[str, Any]]) -> bytes:
     """Rows as lines of UTF-8 JSON, keys in the order given."""
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode("utf-8", ESCAPES)

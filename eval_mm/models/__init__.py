@@ -6,12 +6,13 @@ same `info` without: what cannot be had is found before an hour is spent on anot
 """
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any, NamedTuple
 
 from eval_mm import extras
 from eval_mm.errors import UserError
-from eval_mm.schema import Backend, BoxScale, ModelInfo
+from eval_mm.schema import Backend, BoxScale, ModelInfo, Request
 
 
 class NotHereError(UserError):
@@ -19,17 +20,20 @@ class NotHereError(UserError):
 
 
 class Scheme(NamedTuple):
-    """Where a back end lies ("module:Class"), the extra it needs, the settings it takes."""
+    """Where a back end lies ("module:Class"), the extra it needs, the settings it takes, whether it looks at
+    pictures.
+    """
 
     target: str
     extra: str | None = None
     takes: tuple[str, ...] = ("device", "dtype")
+    sees: bool = True
 
 
 NATIVE = Scheme("eval_mm.models.qwen_vl:QwenVLBackend", extra="qwen")
 SCHEMES = {
     "demo": NATIVE,
-    "echo": Scheme("eval_mm.models.echo:EchoBackend"),
+    "echo": Scheme("eval_mm.models.echo:EchoBackend", sees=False),
     "hf": Scheme(
         "eval_mm.models.hf:HFBackend",
         extra="hf",
@@ -71,6 +75,20 @@ def describe(spec: str, settings: Settings = DEFAULTS, fetch: bool = True) -> Mo
     return info
 
 
+def prompt_counter(spec: str, settings: Settings = DEFAULTS) -> Callable[[Request], int] | None:
+    """Counts the tokens of a prompt with its pictures; None where a back end cannot without its weights."""
+    found = _class_of(spec, settings)
+    if not hasattr(found, "prompt_counter"):
+        return None
+    counter: Callable[[Request], int] = found.prompt_counter(spec, _value(spec), settings)
+    return counter
+
+
+def scheme_of(spec: str) -> Scheme:
+    """The back end that `--model SPEC` names; a name without a scheme is a checkpoint of Qwen-VL."""
+    return SCHEMES.get(spec.partition(":")[0], NATIVE)
+
+
 def _value(spec: str) -> str:
     """What follows the scheme."""
     return spec.partition(":")[2]
@@ -83,7 +101,7 @@ def _class_of(spec: str, settings: Settings) -> Any:
     name, colon, value = spec.partition(":")
     if not spec or (colon and name in SCHEMES and not value):
         raise UserError(f"--model '{spec}': incomplete; a folder, a hub id, demo, echo or echo:FILE")
-    scheme = SCHEMES.get(name, NATIVE)
+    scheme = scheme_of(spec)
     for field in fields(Settings):
         if field.name not in scheme.takes and getattr(settings, field.name) != field.default:
             raise UserError(f"--{field.name.replace('_', '-')} is not for --model {spec}")

@@ -4,7 +4,7 @@ Marks become the model's own special tokens, plain text never does. A chat reque
 chat format. Coordinates are 0..999 over each side, as the published grounding script reads them.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -20,7 +20,8 @@ from qwen_vl.errors import NotHereError as NoFilesHereError
 from qwen_vl.fingerprint import fingerprint
 from qwen_vl.image import load_image, preprocess
 from qwen_vl.model import empty_model
-from qwen_vl.prompt import ImagePart, Special, build_prompt
+from qwen_vl.prompt import ImagePart, Special, TokenPrompt, build_prompt
+from qwen_vl.tokenizer import Tokenizer
 
 LATER = torch.empty(0)
 """Stands for a picture in a prompt: the engine knows pictures by path and opens them when it has room."""
@@ -65,6 +66,12 @@ class QwenVLBackend:
         except CheckpointError as error:
             raise UserError(str(error)) from error
 
+    @classmethod
+    def prompt_counter(cls, spec: str, value: str, settings: Settings) -> Callable[[Request], int]:
+        """Counts as the model would, by the checkpoint's own vocabulary."""
+        tokenizer = describe(_place(spec), settings.device, settings.dtype, fetch=False).tokenizer
+        return lambda request: len(_prompt(tokenizer, request).ids)
+
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
         """Answers in any order. Pictures are read anew in every call, since they may have changed."""
         asked: dict[int, tuple[Request, Query]] = {}
@@ -90,16 +97,9 @@ class QwenVLBackend:
     def _query(self, number: int, request: Request) -> Query:
         assert self.info.chat or not request.chat, f"{self.info.name} has no chat format"
         tokenizer = self._loaded.tokenizer
-        parts: list[str | Special | ImagePart] = []
-        for part in request.prompt:
-            if isinstance(part, Image):
-                parts.append(ImagePart(LATER))
-            else:
-                parts.append(Special(part.token) if isinstance(part, Mark) else part)
-        prompt = (chat_turn if request.chat else build_prompt)(tokenizer, parts)
         return Query(
             number,
-            prompt.ids,
+            _prompt(tokenizer, request).ids,
             tuple(part.path for part in request.prompt if isinstance(part, Image)),
             tuple(tuple(tokenizer.encode_text(choice)) for choice in request.choices),
             request.min_new_tokens,
@@ -125,6 +125,17 @@ class QwenVLBackend:
             prompt_tokens=len(query.ids),
             new_tokens=len(answer.ids),
         )
+
+
+def _prompt(tokenizer: Tokenizer, request: Request) -> TokenPrompt:
+    """The token ids of a request, pictures as the places they will take."""
+    parts: list[str | Special | ImagePart] = []
+    for part in request.prompt:
+        if isinstance(part, Image):
+            parts.append(ImagePart(LATER))
+        else:
+            parts.append(Special(part.token) if isinstance(part, Mark) else part)
+    return (chat_turn if request.chat else build_prompt)(tokenizer, parts)
 
 
 def _place(spec: str) -> str | Path:

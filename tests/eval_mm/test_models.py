@@ -235,6 +235,15 @@ def test_what_is_described_is_what_is_loaded(
         models.describe(str(checkpoint))
 
 
+def test_prompts_are_counted_as_the_model_counts_them(demo: Backend, pictures: list[str]) -> None:
+    """A plan that forgets the 256 tokens of a picture is wrong by ten times."""
+    counter = models.prompt_counter("demo", Settings("cpu", "float32"))
+    assert counter is not None
+    request = grounding("a", pictures[0], "the red square")
+    assert counter(request) == ask(demo, request)["a"].prompt_tokens
+    assert models.prompt_counter("echo") is None
+
+
 def test_nothing_is_fetched_to_describe_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dry run that downloads 19 GB is none; and that the model is not here is no error of its own."""
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
