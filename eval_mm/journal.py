@@ -162,7 +162,14 @@ def _parse(line: bytes) -> tuple[int, Prediction] | None:
         answer = Prediction(**held)
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return None
-    texts = (answer.id, answer.key, answer.text, answer.error or "", answer.stop_reason or "")
+    texts = (
+        answer.id,
+        answer.key,
+        answer.text,
+        answer.error or "",
+        answer.stop_reason or "",
+        answer.reasoning,
+    )
     counts = (answer.prompt_tokens or 0, answer.new_tokens or 0, run)
     numbers = (*(answer.choice_logprobs or ()), *(answer.image_size or ()))
     whole = (

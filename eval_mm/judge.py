@@ -14,6 +14,9 @@ from eval_mm.data import Dataset, Selection, join
 from eval_mm.errors import UserError
 from eval_mm.few_shot import Examples
 from eval_mm.schema import Context, Metrics, ModelInfo, Prediction, Protocol, Result, Sample, Score, Task
+from eval_mm.variant import Variant
+
+REFUSAL = "refusal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,22 @@ def judge(
     if samples[0].target is None:
         said = f"no score: the answers are {task.unscored}"
         return Judged(samples, answers, [Score(None, answer.text.strip(), said) for answer in answers])
-    readable = [answer if answer.error is None else replace(answer, text="") for answer in answers]
+    unread = [_not_to_be_read(answer) for answer in answers]
+    readable = [
+        replace(answer, text="") if why else answer for answer, why in zip(answers, unread, strict=True)
+    ]
     scores = [
-        score if answer.error is None else Score(None, "", f"error: {answer.error}")
-        for answer, score in zip(answers, protocol.score(samples, readable, context), strict=True)
+        Score(None, "", why) if why else score
+        for why, score in zip(unread, protocol.score(samples, readable, context), strict=True)
     ]
     return Judged(samples, answers, scores)
+
+
+def _not_to_be_read(answer: Prediction) -> str:
+    """Why no scorer reads an answer, empty for one that is read: a refusal may begin with "No"."""
+    if answer.error is not None:
+        return f"error: {answer.error}"
+    return f"refused: {answer.text.strip()}" if answer.stop_reason == REFUSAL else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +116,7 @@ class Scored:
                     metrics |= task.on_request[name](judged.samples, judged.scores, self.context)
         errors = [prediction.error for prediction in judged.predictions]
         num_samples, num_errors = len(judged.samples), sum(error is not None for error in errors)
+        num_refused = sum(prediction.stop_reason == REFUSAL for prediction in judged.predictions)
         known = num_samples if task.own else task.num_samples  # a file of one's own is what it is
         whole = num_samples == self.dataset.num_rows and num_samples == known
         demo = self.dataset.root.demo
@@ -127,6 +141,7 @@ class Scored:
                 "data_sha256": self.dataset.sha256,
                 "box_scale": self.asked.model.box_scale,
                 "subset": self.asked.subset,
+                **({"num_refused": num_refused} if num_refused else {}),
             },
         )
 
@@ -201,9 +216,10 @@ def check_on_request(chosen: Sequence[Task], on_request: Sequence[str]) -> None:
 
 
 def run_config(
-    protocol: Protocol, selection: Selection, model: ModelInfo, examples: Examples | None
+    protocol: Protocol, selection: Selection, model: ModelInfo, examples: Examples | None, variant: Variant
 ) -> dict[str, Any]:
     """What of a run besides data and answers makes its number, for `Result.config`."""
+    changed = {"variant": variant.to_json(), "settings": dict(model.settings)}
     return {
         "selection": selection.to_json(),
         "few_shot": None if examples is None else examples.to_json(),
@@ -212,4 +228,5 @@ def run_config(
         "max_new_tokens": protocol.max_new_tokens,
         "stop": list(protocol.stop),
         "model_fingerprint": model.fingerprint,
+        **{name: fields for name, fields in changed.items() if fields},
     }

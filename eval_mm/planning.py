@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from eval_mm import extras, store, tasks
@@ -11,12 +11,16 @@ from eval_mm.errors import UserError
 from eval_mm.few_shot import Examples, FewShot, check_few_shot, load_examples
 from eval_mm.judge import Asked, check_on_request, run_config
 from eval_mm.prompt import to_request
-from eval_mm.schema import BoxScale, ModelInfo, Protocol, Request, Task
+from eval_mm.schema import BoxScale, Mark, ModelInfo, Protocol, Request, Task
+from eval_mm.variant import AS_IT_IS, Variant
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One task, about to be asked: of which data, how, and after which examples."""
+    """One task, about to be asked: of which data, how, and after which examples.
+
+    `protocol` is as the variant has it, under the name of the scorer's.
+    """
 
     task: Task
     dataset: Dataset
@@ -24,6 +28,7 @@ class Plan:
     selection: Selection
     examples: Examples | None
     on_request: tuple[str, ...] = ()
+    variant: Variant = AS_IT_IS
 
     def requests(self) -> list[Request]:
         """What is asked about each sample, in the order of the data."""
@@ -44,20 +49,20 @@ class Plan:
             data="demo" if root == DEMO_ROOT else str(root.resolve()),
             data_sha256=self.dataset.sha256,
             selection=self.selection,
-            protocol=self.protocol.name,
+            protocol=self.variant.named(self.protocol.name),
             version=self.task.version,
             model=model,
             few_shot=None if examples is None else examples.few_shot,
             train_sha256=None if examples is None else examples.sha256,
             own=self.task.own,
             on_request=self.on_request,
+            variant=self.variant,
         )
 
     def asked(self, model: ModelInfo) -> Asked:
         """The plan as a result records it."""
-        return Asked(
-            model, self.protocol.name, run_config(self.protocol, self.selection, model, self.examples)
-        )
+        config = run_config(self.protocol, self.selection, model, self.examples, self.variant)
+        return Asked(model, self.variant.named(self.protocol.name), config)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,11 +139,12 @@ def find(
     )
 
 
-def plan(wanted: Wanted, model: ModelInfo) -> Planned:
+def plan(wanted: Wanted, model: ModelInfo, variant: Variant = AS_IT_IS) -> Planned:
     """How a model is asked each task; one that needs a chat format the model lacks is left out, and said.
 
     Raises:
-        UserError: a task without this protocol or without a few-shot form in it; nothing left to ask.
+        UserError: a task without this protocol or without a few-shot form in it, words that do not fit it,
+            a prompt that the model cannot be sent; nothing left to ask.
     """
     plans, left_out = [], []
     for task, dataset, drawn in zip(wanted.tasks, wanted.datasets, wanted.examples, strict=True):
@@ -153,10 +159,26 @@ def plan(wanted: Wanted, model: ModelInfo) -> Planned:
             )
         if drawn is not None:
             check_few_shot(task, asking)
-        plans.append(Plan(task, dataset, asking, wanted.selection, drawn, wanted.on_request))
+        here = _way(variant, asking, task, dataset, model)
+        plans.append(Plan(task, dataset, here.of(asking), wanted.selection, drawn, wanted.on_request, here))
     composite = [task for task in wanted.composite if not {part.name for part in task.members} & {*left_out}]
     said = (_needs_chat(model.name, left_out, nothing_else=not plans),) if left_out else ()
     return Planned(tuple(plans), tuple(composite), said)
+
+
+def _way(variant: Variant, asking: Protocol, task: Task, dataset: Dataset, model: ModelInfo) -> Variant:
+    """The variant in which a task is asked: in a chat turn where the model knows nothing else."""
+    variant.check(task.name, asking, dataset.samples)
+    here = variant if asking.chat or model.plain else replace(variant, chat=True)
+    varied = here.of(asking)
+    if varied.system and not varied.chat:
+        raise UserError(f"--system: protocol {asking.name} of task {task.name} has no chat turn to say it in")
+    if not model.plain and any(isinstance(part, Mark) for part in varied.prompt(dataset.samples[0])):
+        raise UserError(
+            f"task {task.name}: protocol {asking.name} has structural tokens in its prompt, which "
+            f"{model.name} cannot be sent; --protocol instruct asks in words"
+        )
+    return here
 
 
 def _askable(

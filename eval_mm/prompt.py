@@ -25,6 +25,7 @@ def to_request(sample: Sample, protocol: Protocol, root: Path, examples: Sequenc
         min_new_tokens=protocol.min_new_tokens,
         max_new_tokens=protocol.max_new_tokens,
         stop=protocol.stop,
+        system=protocol.system,
     )
 
 

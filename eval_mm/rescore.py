@@ -16,6 +16,7 @@ from eval_mm.matching import match as match_answers
 from eval_mm.own_data import OwnData, own_task
 from eval_mm.prompt import to_request
 from eval_mm.schema import BoxScale, ModelInfo, Prediction, Protocol, Request, Result, Task
+from eval_mm.variant import base_of
 
 
 def score(
@@ -139,7 +140,7 @@ def read_stored(
     """A task of a run folder; raises UserError where its data are no longer those of the run."""
     dataset = load(task, find_root(data or entry.data, task), entry.selection)
     _same(dataset.root.path / task.path, dataset.sha256, entry.data_sha256)
-    protocol = tasks.get_protocol(task, entry.protocol)
+    protocol = entry.variant.of(tasks.get_protocol(task, base_of(entry.protocol)))
     examples = None
     if entry.few_shot is not None:
         examples = load_examples(task, dataset.root, entry.few_shot)
@@ -149,8 +150,8 @@ def read_stored(
         for sample in dataset.samples
     ]
     fitting = fitting_answers(requests, store.read_answers(folder / task.name), entry.model.fingerprint)
-    config = run_config(protocol, entry.selection, entry.model, examples)
-    return StoredTask(task, dataset, protocol, requests, fitting, Asked(entry.model, protocol.name, config))
+    config = run_config(protocol, entry.selection, entry.model, examples, entry.variant)
+    return StoredTask(task, dataset, protocol, requests, fitting, Asked(entry.model, entry.protocol, config))
 
 
 def fitting_answers(
@@ -222,7 +223,7 @@ def _score_run(
     results = []
     for scored in (done[name] for name in _in_order(chosen) if name in done):
         task = scored.task
-        own = scored.scorer.name == scored.asked.prompt_protocol
+        own = scored.scorer.name == base_of(scored.asked.prompt_protocol)
         result = scored.result(on_request or entries[(task.members or (task,))[0].name].on_request)
         folder.write_result(
             result, scored.judged.rows(), scored.submission(), "" if own else scored.scorer.name

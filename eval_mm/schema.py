@@ -193,6 +193,7 @@ class Protocol:
     max_new_tokens: int
     stop: tuple[str, ...] = ()
     chat: bool = False
+    system: str = ""
     boxes: bool = False
     choices: Callable[[Sample], tuple[str, ...]] = no_choices
     example: Callable[[Sample], str] | None = None

@@ -28,6 +28,7 @@ from eval_mm.journal import iterate_answers as iterate_answers
 from eval_mm.journal import read_answers as read_answers
 from eval_mm.prompt import images_of, key_parts
 from eval_mm.schema import BoxScale, ModelInfo, Prediction, Request, Result
+from eval_mm.variant import AS_IT_IS, Variant
 
 MANIFEST = "manifest.json"
 JOURNAL = "predictions.rank0.jsonl"
@@ -46,6 +47,7 @@ def asked_key(request: Request, fingerprint: str) -> str:
         request.max_new_tokens,
         request.stop,
         fingerprint,
+        *((request.system,) if request.system else ()),
     ]
     return _short_hash(json.dumps(asked, separators=(",", ":")).encode())
 
@@ -132,10 +134,11 @@ class TaskEntry:
     train_sha256: str | None = None
     own: Mapping[str, str] | None = None
     on_request: tuple[str, ...] = ()
+    variant: Variant = AS_IT_IS
 
     def to_json(self) -> dict[str, Any]:
         """The entry as the manifest holds it."""
-        return asdict(self)
+        return asdict(self) | {"variant": self.variant.to_json()}
 
     @classmethod
     def from_json(cls, fields: Any, folder: Path) -> "TaskEntry":
@@ -143,7 +146,8 @@ class TaskEntry:
         try:
             selection, model = Selection(**fields["selection"]), ModelInfo(**fields["model"])
             few_shot = FewShot(**fields["few_shot"]) if fields.get("few_shot") else None
-            read = {"selection": selection, "model": model, "few_shot": few_shot}
+            variant = Variant.from_json(fields.get("variant"))
+            read = {"selection": selection, "model": model, "few_shot": few_shot, "variant": variant}
             entry = cls(**{**fields, **read, "on_request": tuple(fields.get("on_request", ()))})
             texts = [entry.data, entry.data_sha256, entry.protocol, model.name, model.fingerprint]
             texts += [*(entry.own or {}).values(), *entry.on_request]
@@ -151,8 +155,10 @@ class TaskEntry:
                 isinstance(text, str) and text.isprintable() for text in texts
             ) or model.box_scale not in (*get_args(BoxScale), None):
                 raise TypeError("a field of another type")
+            if not isinstance(model.settings, dict):
+                raise TypeError("settings of another type")
             return entry
-        except (TypeError, KeyError, AttributeError, UserError) as error:
+        except (TypeError, ValueError, KeyError, AttributeError, UserError) as error:
             raise DataError(
                 folder / MANIFEST, f"not a manifest of this version ({error})", field="tasks"
             ) from None

@@ -15,6 +15,7 @@ from eval_mm.prompt import to_request
 from eval_mm.report.runs import Run
 from eval_mm.rescore import fitting_answers, task_of
 from eval_mm.schema import ModelInfo, Prediction, Protocol, Request, Result, Sample, Score, Task
+from eval_mm.variant import base_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,9 @@ def read_asked(name: str, run: Run, questions: Questions, wanted: Iterable[str])
                 answers.setdefault(answer.id, []).append(answer)
     except (UserError, OSError) as error:
         return Asked(result, way, scorer=scorer, problem=str(error))
-    return Asked(result, way, _protocol(task, entry.protocol), scorer, examples, entry.model, answers)
+    found = _protocol(task, base_of(entry.protocol))
+    protocol = None if found is None else entry.variant.of(found)
+    return Asked(result, way, protocol, scorer, examples, entry.model, answers)
 
 
 def breakdowns(questions: Questions, ids: Iterable[str]) -> list[list[str]]:
