@@ -62,8 +62,12 @@ def paired(first: Units, second: Units) -> Paired:
         return Paired(one, other, difference, 0.0, None, least, least)
     p = max(student_t.two_sided(difference / stderr, df), least)
     q = student_t.quantile(UPPER, df)
-    ci95 = (difference - q * stderr, difference + q * stderr)
-    return Paired(one, other, difference, stderr, ci95, p, p, (q + student_t.quantile(POWER, df)) * stderr)
+    low, high = difference - q * stderr, difference + q * stderr
+    if least > SIGNIFICANT:  # so few pictures differ that no interval could leave out 0
+        low, high = min(low, 0.0), max(high, 0.0)
+    return Paired(
+        one, other, difference, stderr, (low, high), p, p, (q + student_t.quantile(POWER, df)) * stderr
+    )
 
 
 def holm(found: Sequence[Paired]) -> list[Paired]:

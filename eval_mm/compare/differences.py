@@ -1,0 +1,103 @@
+"""What differs between two runs besides their answers: whom they asked, what, how, with which programs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from eval_mm.console import printable
+from eval_mm.report.runs import Run
+from eval_mm.schema import Result
+
+ABSENT = "-"
+LONGEST = 60
+
+NAMES = {
+    "data_sha256": "data",
+    "model_fingerprint": "checkpoint",
+    "answers_sha256": "file of answers",
+    "box_scale": "unit of boxes",
+    "num_unused": "answers without a sample",
+}
+"""What fields of a result's `config` are called; others by their own name with blanks."""
+
+HASHES = 12
+"""Characters of a hash that are shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that differs: what it is, of the first run and of the second, and in which tasks."""
+
+    what: str
+    first: str
+    second: str
+    tasks: tuple[str, ...]
+
+
+def differences(first: Run, second: Run, tasks: Sequence[str]) -> tuple[Difference, ...]:
+    """What differs between two runs in these tasks, which both have; what is alike in several, once."""
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for task in tasks:
+        one, other = facts(first, task), facts(second, task)
+        for what in dict.fromkeys([*one, *other]):
+            pair = one.get(what, ABSENT), other.get(what, ABSENT)
+            if pair[0] != pair[1]:
+                found.setdefault((what, *pair), []).append(task)
+    order = {what: place for place, what in enumerate(dict.fromkeys(what for what, _, _ in found))}
+    ranked = sorted(found.items(), key=lambda one: order[one[0][0]])
+    return tuple(
+        Difference(what, _shown(one), _shown(other), tuple(names)) for (what, one, other), names in ranked
+    )
+
+
+def facts(run: Run, task: str) -> dict[str, str]:
+    """All that made a run's number of a task besides the answers, as text by name; most telling first."""
+    result = run.results[task]
+    found = {
+        "model": result.model,
+        "checkpoint": "",
+        "prompt": result.prompt_protocol,
+        "scorer": result.score_protocol,
+        "task version": str(result.version),
+        "data": "",
+        "samples": f"{result.num_samples:,}",
+        "failed samples": f"{result.num_errors:,}",
+    }
+    found |= {NAMES.get(name, name.replace("_", " ")): text for name, text in _flat(result.config).items()}
+    record = _record(run, result)
+    told = {
+        name: record[name]
+        for name in ("compute", "python", "packages", "git_commit", "machine")
+        if name in record
+    }
+    found |= {name.replace("_", " ").removeprefix("packages "): text for name, text in _flat(told).items()}
+    return {name: text for name, text in found.items() if text}
+
+
+def _record(run: Run, result: Result) -> Mapping[str, Any]:
+    """What the manifest tells of the last run that asked the task; nothing where there is no manifest."""
+    records = run.manifest.get("runs", [])
+    asked = [one for one in records if isinstance(one.get("seconds"), dict) and result.task in one["seconds"]]
+    found: Mapping[str, Any] = (asked or records or [{}])[-1]
+    return found
+
+
+def _flat(fields: Mapping[str, Any], before: str = "") -> dict[str, str]:
+    """Values as text, those of objects under both names."""
+    found: dict[str, str] = {}
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{before}{name} ")
+        elif value not in (None, "", []):
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            found[before + name] = text
+    return found
+
+
+def _shown(text: str) -> str:
+    """A text for one cell; hashes are cut where they still tell files apart."""
+    if len(text) >= 40 and all(char in "0123456789abcdef" for char in text):
+        return text[:HASHES]
+    text = printable(text)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
