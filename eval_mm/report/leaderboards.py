@@ -27,6 +27,10 @@ TOLD_BY_COLUMN = {"sub-task"}
 """Notes of published figures that the heading of the column says already."""
 
 
+MOST_NAMES = 5
+"""Runs named in a line about several."""
+
+
 class Entrant(NamedTuple):
     """What has a row: a run under its own scorers, or its answers under another."""
 
@@ -70,6 +74,7 @@ def entrants_of(runs: Sequence[Run]) -> list[Entrant]:
 def remarks(runs: Sequence[Run]) -> list[str]:
     """What a reader must know besides the tables, a line each: what is broken, and what has no number."""
     said = [f"{run.name}: {problem}" for run in runs for problem in run.problems]
+    without: dict[tuple[str, tuple[str, ...]], list[str]] = {}
     for run in runs:
         whys: dict[str, list[str]] = {}
         for task, result in run.results.items():
@@ -77,7 +82,11 @@ def remarks(runs: Sequence[Run]) -> list[str]:
                 known = all_tasks().get(task)
                 why = f"the answers are {known.unscored}" if known else "no answers to compare with"
                 whys.setdefault(why, []).append(task)
-        said += [f"{run.name}: no number for {', '.join(tasks)}: {why}" for why, tasks in whys.items()]
+        for why, tasks in whys.items():
+            without.setdefault((why, tuple(sorted(tasks))), []).append(run.name)
+    for (why, missing), names in without.items():
+        more = f" and {len(names) - MOST_NAMES:,} more" if len(names) > MOST_NAMES else ""
+        said.append(f"{', '.join(names[:MOST_NAMES])}{more}: no number for {', '.join(missing)}: {why}")
     return said
 
 

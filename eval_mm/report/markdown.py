@@ -8,7 +8,7 @@ from eval_mm.report.cells import Table
 from eval_mm.report.layout import NOTE, Box, Layout, layout
 from eval_mm.report.ranking import BEST
 
-MEANT = re.compile(r"[\\`*\[\]|~#]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|^[-+]|(?<=^\d)[.)]")
+MEANT = re.compile(r"[\\`*\[\]|~#$]|(?<![0-9A-Za-z])_|_(?![0-9A-Za-z])|^[-+]|(?<=^\d)[.)]")
 ENTITIES = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 
@@ -41,8 +41,8 @@ def _table(table: Table) -> str:
 
 
 def _text(box: Box) -> str:
-    text = f"**{escape(box.text)}**" if box.best else escape(box.text)
-    error = f" ± {escape(box.stderr)}" if box.stderr else ""
+    text = f"**{box.text}**" if box.best else box.text
+    error = f" ± {box.stderr}" if box.stderr else ""
     notes = f"<sup>{' '.join(map(str, box.footnotes))}</sup>" if box.footnotes else ""
     return f"{text}{error}{notes}"
 
