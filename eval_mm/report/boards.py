@@ -35,10 +35,11 @@ class Column(NamedTuple):
 
 
 class Board(NamedTuple):
-    """One table."""
+    """One table. Of one of `parts` the columns are better read as lines, as long as it has few rows."""
 
     title: str
     columns: tuple[Column, ...]
+    parts: bool = False
 
 
 def column(benchmark: str, split: str, task: str, metric: str) -> Column:
@@ -119,6 +120,7 @@ BOARDS = (
             *(column("perception", part, "mme", f"mme_perception/{part}") for part in PERCEPTION),
             *(column("cognition", part, "mme", f"mme_cognition/{part}") for part in COGNITION),
         ),
+        parts=True,
     ),
     Board(
         "SEED-Bench",
@@ -128,9 +130,11 @@ BOARDS = (
             column("SEED-Bench", "clips", "seedbench_video", "accuracy"),
             *(_seed_dimension(number, name) for number, name in DIMENSIONS.items()),
         ),
+        parts=True,
     ),
     Board(
         "ScienceQA",
         (*_science("test", "scienceqa_test"), *_science("test img", "scienceqa_test_img")),
+        parts=True,
     ),
 )

@@ -47,13 +47,17 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One leaderboard; the rows of a group stand together. `sources` are those of its published figures."""
+    """One leaderboard; the rows of a group stand together.
+
+    `sources` are those of its published figures. `turned` asks for a line a column where columns are lines.
+    """
 
     title: str
     columns: tuple[Column, ...]
     rows: tuple[Row, ...]
     footnotes: tuple[str, ...] = ()
     sources: tuple[str, ...] = ()
+    turned: bool = False
 
     @property
     def groups(self) -> dict[str, list[Row]]:

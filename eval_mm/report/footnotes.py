@@ -6,10 +6,12 @@ from dataclasses import dataclass, field, replace
 from eval_mm.report.cells import Cell, Table
 from eval_mm.report.notes import Mark
 from eval_mm.report.published import Figure
-from eval_mm.schema import Result
 
 LONGEST_NOTE = 20
 """Longer notes of published figures stand below the table."""
+
+SPANNED = {"partial": "partial", "unread": "unparsed"}
+"""What is said of a row once, from the least to the greatest part, instead of a footnote a number."""
 
 
 @dataclass(slots=True)
@@ -29,18 +31,46 @@ def with_notes(table: Table) -> Table:
     footnotes = _Footnotes()
     rows = []
     for row in table.rows:
-        cells = [cell for cell in row.cells if cell is not None]
-        note = _row_note(cells, table.sources)
-        cells_noted = tuple(
+        spans = _spans([cell for cell in row.cells if cell is not None])
+        shown = [cell and replace(cell, marks=_spanned(cell, spans)) for cell in row.cells]
+        note = _row_note([cell for cell in shown if cell is not None], table.sources)
+        cells = tuple(
             cell
             and replace(
                 cell,
                 footnotes=tuple(footnotes.of(mark.text) for mark in cell.marks if mark.kind not in note),
             )
-            for cell in row.cells
+            for cell in shown
         )
-        rows.append(replace(row, cells=cells_noted, note=", ".join(text for text in note.values() if text)))
+        rows.append(replace(row, cells=cells, note=", ".join(note.values())))
     return replace(table, rows=tuple(rows), footnotes=tuple(footnotes.texts))
+
+
+def _spans(cells: Sequence[Cell]) -> dict[str, str]:
+    """What is said by kind where the cells of a row tell of different parts of their rows."""
+    found: dict[str, dict[str, float]] = {}
+    for cell in cells:
+        for mark in cell.marks:
+            if mark.percent is not None:
+                found.setdefault(mark.kind, {})[mark.text] = mark.percent
+    spans = {}
+    for kind, parts in found.items():
+        if len(parts) > 1:
+            ends = dict.fromkeys([_percent(min(parts.values())), _percent(max(parts.values()))])
+            spans[kind] = f"{SPANNED[kind]}: {' to '.join(ends)} % of the rows"
+    return spans
+
+
+def _percent(value: float) -> str:
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"
+
+
+def _spanned(cell: Cell, spans: dict[str, str]) -> tuple[Mark, ...]:
+    """The marks of a cell, those of which the row has a span replaced by it."""
+    return tuple(
+        mark if mark.percent is None or mark.kind not in spans else mark._replace(text=spans[mark.kind])
+        for mark in cell.marks
+    )
 
 
 def _row_note(cells: Sequence[Cell], sources: Sequence[str]) -> dict[str, str]:
@@ -51,24 +81,11 @@ def _row_note(cells: Sequence[Cell], sources: Sequence[str]) -> dict[str, str]:
         for mark in cell.marks:
             by_kind.setdefault(mark.kind, []).append(mark)
     for kind, found in by_kind.items():
-        texts = {mark.text for mark in found}
-        if len(found) < len(cells) or (kind == "published" and max(map(len, texts)) > LONGEST_NOTE):
-            continue
-        if len(texts) == 1:
-            note[kind] = found[0].text
-        elif kind == "partial" and (span := _span(cells)):
-            note[kind] = span
+        text = found[0].text
+        short = kind != "published" or len(text) <= LONGEST_NOTE
+        if len(found) == len(cells) and len({mark.text for mark in found}) == 1 and short:
+            note[kind] = text
     origins = {cell.origin.source for cell in cells if isinstance(cell.origin, Figure)}
     if others := sorted(origins - set(sources[:1])):
         note["source"] = "; ".join(others)
     return note
-
-
-def _span(cells: Sequence[Cell]) -> str:
-    """The least and the largest part of the splits that was asked; empty where some size is unknown."""
-    parts = [
-        100 * cell.origin.num_samples / cell.origin.num_published
-        for cell in cells
-        if isinstance(cell.origin, Result) and cell.origin.num_published
-    ]
-    return f"partial: {min(parts):.2g} to {max(parts):.2g} % of the rows" if len(parts) == len(cells) else ""

@@ -1,13 +1,12 @@
 """A table as lines of boxes: what the terminal, Markdown and LaTeX write each in their own way.
 
-Tables with many columns and few rows (MME with its sub-tasks) are turned: their columns become lines.
+Tables of parts with few rows (MME with its sub-tasks) are turned: their columns become lines.
 """
 
 from typing import NamedTuple
 
 from eval_mm.report.cells import Cell, Table
 
-MOST_COLUMNS = 10
 NOTE = "note"
 
 
@@ -56,11 +55,13 @@ class Layout(NamedTuple):
 def layout(table: Table) -> Layout:
     """How a table is written."""
     metrics = {column.metric for column in table.columns}
-    title = f"{table.title} ({', '.join(metrics)})" if len(metrics) == 1 else table.title
-    if len(table.columns) > MOST_COLUMNS and len(table.rows) < len(table.columns):
+    told = any(column.metric in (column.split, *table.title.split(" ")) for column in table.columns)
+    title = table.title if told or len(metrics) > 1 else f"{table.title} ({', '.join(metrics)})"
+    if table.turned:
         return _turned(table, title)
     heads = [(column.benchmark, column.split, column.metric) for column in table.columns]
-    used = [line for line in range(3) if any(head[line] for head in heads) and (line < 2 or len(metrics) > 1)]
+    used = [line for line in range(2) if any(head[line] for head in heads)]
+    used += [2] if len(metrics) > 1 and not told else []
     groups = [
         Group(
             name if len(table.groups) > 1 else "",

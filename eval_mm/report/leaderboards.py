@@ -27,6 +27,9 @@ TOLD_BY_COLUMN = {"sub-task"}
 """Notes of published figures that the heading of the column says already."""
 
 
+MOST_COLUMNS = 11
+"""More columns than that are lines."""
+
 MOST_NAMES = 5
 """Runs named in a line about several."""
 
@@ -99,7 +102,7 @@ def _judge(results: Mapping[str, Result]) -> str | None:
 
 
 def _further(entrants: Sequence[Entrant], known: Sequence[Figure], breakdowns: bool) -> list[Board]:
-    """A table a task for the numbers that no other table shows, its parts in one of their own."""
+    """A table a task for the numbers that no other table shows; one a metric for its parts."""
     shown = {place for board in BOARDS for column in board.columns for place in column.places}
     found = [
         Place(task, name)
@@ -108,17 +111,16 @@ def _further(entrants: Sequence[Entrant], known: Sequence[Figure], breakdowns: b
         for name in result.metrics
     ]
     found += [Place(*figure.place) for figure in known]
-    wholes: dict[str, dict[Place, Column]] = {}
-    parts: dict[str, dict[Place, Column]] = {}
-    for place in found:
+    wholes: dict[str, list[Column]] = {}
+    parts: dict[str, list[Column]] = {}
+    for place in dict.fromkeys(found):
         if place not in shown:
-            _, _, part = place.metric.partition("/")
-            tables = parts if part else wholes
-            column = Column(place.task, part, (place,))
-            tables.setdefault(place.task, {})[place] = column
-    boards = [Board(_title(task, shown), tuple(columns.values())) for task, columns in wholes.items()]
+            whole, _, part = place.metric.partition("/")
+            title = f"{place.task}: parts of {whole}" if part else _title(place.task, shown)
+            (parts if part else wholes).setdefault(title, []).append(Column("", part or whole, (place,)))
+    boards = [Board(title, tuple(columns)) for title, columns in wholes.items()]
     if breakdowns:
-        boards += [Board(f"{task}: breakdown", tuple(columns.values())) for task, columns in parts.items()]
+        boards += [Board(title, tuple(columns), parts=True) for title, columns in parts.items()]
     return boards
 
 
@@ -143,8 +145,9 @@ def _table(board: Board, entrants: Sequence[Entrant], known: Sequence[Figure]) -
     columns = tuple(board.columns[place] for place in kept)
     origins = [cell.origin for row in rows for cell in row.cells if cell is not None]
     sources = Counter(origin.source for origin in origins if isinstance(origin, Figure))
-    table = Table(board.title, columns, tuple(rows), sources=tuple(name for name, _ in sources.most_common()))
-    return with_notes(ranked(table))
+    turned = len(rows) < len(columns) and (board.parts or len(columns) > MOST_COLUMNS)
+    by_number = tuple(name for name, _ in sources.most_common())
+    return with_notes(ranked(Table(board.title, columns, tuple(rows), sources=by_number, turned=turned)))
 
 
 def _own_cell(column: Column, entrant: Entrant) -> Cell | None:

@@ -13,17 +13,18 @@ OWN_FILE = "file-"
 
 
 class Mark(NamedTuple):
-    """One thing to know of a number before it is compared."""
+    """One thing to know of a number before it is compared; `percent` where it is of a part of the rows."""
 
     kind: Literal["demo", "partial", "shots", "scorer", "version", "unread", "published"]
     text: str
+    percent: float | None = None
 
 
 def marks(result: Result) -> tuple[Mark, ...]:
     """The marks of a result, the weightiest first; what it was asked and judged by last."""
     found = [Mark("demo", "DEMO")] if result.demo else []
     if part := _partial(result):
-        found.append(Mark("partial", part))
+        found.append(Mark("partial", part, _percent(result.num_samples, result.num_published)))
     if shots := shots_of(result):
         found.append(Mark("shots", f"{shots}-shot"))
     task = all_tasks().get(result.task)
@@ -32,7 +33,8 @@ def marks(result: Result) -> tuple[Mark, ...]:
     elif task is not None and task.version != result.version:
         found.append(Mark("version", f"task version {result.version}, now {task.version}"))
     if result.num_unparsed > UNREAD * result.num_samples:
-        found.append(Mark("unread", f"unparsed: {result.num_unparsed:,} of {result.num_samples:,}"))
+        text = f"unparsed: {result.num_unparsed:,} of {result.num_samples:,}"
+        found.append(Mark("unread", text, 100 * result.num_unparsed / result.num_samples))
     found.append(Mark("scorer", _asked_and_judged(result)))
     return tuple(found)
 
@@ -64,6 +66,10 @@ def _partial(result: Result) -> str:
     if result.num_errors:
         return "with errors"
     return "published count unknown" if result.num_published is None and not selected else "partial"
+
+
+def _percent(part: int, whole: int | None) -> float | None:
+    return 100 * part / whole if whole and part != whole else None
 
 
 def _asked_and_judged(result: Result) -> str:

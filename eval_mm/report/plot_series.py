@@ -75,4 +75,4 @@ def top_of(place: Place) -> float:
 
 def heading(column: Column) -> str:
     """What stands at the axis of a column."""
-    return f"{printable(column.benchmark)} {printable(column.split or column.metric)}"
+    return printable(f"{column.benchmark} {column.split}").strip()
