@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from eval_mm.console import Parser, guarded
 
-VERBS = ("run", "score", "report", "explain", "list")
+VERBS = ("run", "score", "report", "compare", "explain", "list")
 """In the order of --help."""
 
 EXAMPLES = """
@@ -20,6 +20,7 @@ examples:
   python -m eval_mm run --task refcoco --model Qwen/Qwen-VL --data data
   python -m eval_mm score results/runs/demo             score stored answers again, no model needed
   python -m eval_mm report results/runs/demo            tables, a page of every answer, charts
+  python -m eval_mm compare results/runs/a results/runs/b   which is better, and whether that can be chance
   python -m eval_mm explain results/runs/demo 17        one answer from prompt to score
   python -m eval_mm list                                tasks, families, and what is prepared
 """

@@ -63,6 +63,7 @@ def paired(first: Units, second: Units) -> Paired:
     p = max(student_t.two_sided(difference / stderr, df), least)
     q = student_t.quantile(UPPER, df)
     low, high = difference - q * stderr, difference + q * stderr
+    low, high = max(low, -first.most), min(high, first.most)
     if least > SIGNIFICANT:  # so few pictures differ that no interval could leave out 0
         low, high = min(low, 0.0), max(high, 0.0)
     return Paired(

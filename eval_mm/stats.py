@@ -32,13 +32,15 @@ class Units:
     """What a number is made of: values on the published scale, each with its picture.
 
     The number is the mean of `values`; with `strata`, one for each value, the sum of the strata's means.
-    `clusters` are what values must share to count together. `bootstrap` asks for errors by drawing pictures
-    again (eval_mm/bootstrap.py). `of_split` says that a value depends on which samples were scored with it.
+    `clusters` are what values must share to count together. `most` is the greatest number there can be; the
+    least is 0. `bootstrap` asks for errors by drawing pictures again (eval_mm/bootstrap.py). `of_split` says
+    that a value depends on which samples were scored with it.
     """
 
     values: Sequence[float]
     clusters: Sequence[Hashable]
     strata: Sequence[str] = ()
+    most: float = 100.0
     bootstrap: bool = False
     of_split: bool = False
 
@@ -116,9 +118,9 @@ def cluster_of(sample: Sample) -> Hashable:
     return sample.images or sample.id
 
 
-def metric_of(units: Units, least: float = 0.0, most: float = 100.0) -> Metric:
-    """The number with its error on a scale from `least` to `most`."""
-    return with_interval(spread(units), least, most)
+def metric_of(units: Units) -> Metric:
+    """The number with its error and interval."""
+    return with_interval(spread(units), 0.0, units.most)
 
 
 def with_interval(found: Spread, least: float, most: float) -> Metric:
@@ -144,14 +146,15 @@ def mean_of(
     samples: Sequence[Sample], values: Sequence[float], scale: float = 100.0, bootstrap: bool = False
 ) -> Metric:
     """The mean of values in 0..1 on the published scale, with its error."""
-    return metric_of(mean_units(samples, values, scale, bootstrap), most=scale)
+    return metric_of(mean_units(samples, values, scale, bootstrap))
 
 
 def mean_units(
     samples: Sequence[Sample], values: Sequence[float], scale: float = 100.0, bootstrap: bool = False
 ) -> Units:
     """Values in 0..1, one for each sample, on the published scale."""
-    return Units([scale * value for value in values], list(map(cluster_of, samples)), bootstrap=bootstrap)
+    clusters = list(map(cluster_of, samples))
+    return Units([scale * value for value in values], clusters, most=scale, bootstrap=bootstrap)
 
 
 def no_labels(sample: Sample) -> Iterable[str]:

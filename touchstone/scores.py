@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from eval_mm.schema import Metric, Metrics, Sample
-from eval_mm.stats import Units, cluster_of, metric_of
+from eval_mm.stats import Units, cluster_of, spread, with_interval
 from eval_mm.tasks.touchstone import DIMENSIONS, dimensions_of, parts_of
 from touchstone.journal import ORDERS, Judgement
 from touchstone.replies import LEAST, MOST
@@ -135,7 +135,7 @@ def mean(
 ) -> Metric:
     """The mean x `scale` with its error, the interval kept `within` what is possible."""
     units = Units([scale * score.value for score in scores], [score.cluster for score in scores])
-    return metric_of(units, *within)
+    return with_interval(spread(units), *within)
 
 
 def _answers(judged: Iterable[Judged]) -> Iterable[Score]:

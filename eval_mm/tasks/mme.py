@@ -51,16 +51,13 @@ Pictures = Mapping[str, Sequence[float]]
 
 def metrics(samples: Sequence[Sample], scores: Sequence[Score]) -> Metrics:
     """Perception and cognition, then of every sub-task its score, accuracy and accuracy+ (in percent)."""
-    whole = {
-        key: metric_of(units, most=MOST * len(set(units.strata)))
-        for key, units in headline(samples, scores).items()
-    }
+    whole = {key: metric_of(units) for key, units in headline(samples, scores).items()}
     detail: Metrics = {}
     for key, subtasks in _by_sum(samples, scores).items():
         for name, pictures in subtasks.items():
             questions = [(picture, 100 * value) for picture, row in pictures.items() for value in row]
             both = [100.0 * _all_right(row) for row in pictures.values()]
-            detail[f"{key}/{name}"] = metric_of(_units({name: pictures}), most=MOST)
+            detail[f"{key}/{name}"] = metric_of(_units({name: pictures}))
             detail[f"{key}/{name}/accuracy"] = metric_of(
                 Units([value for _, value in questions], [picture for picture, _ in questions])
             )
@@ -95,7 +92,8 @@ def _units(subtasks: Mapping[str, Pictures]) -> Units:
         questions = sum(map(len, pictures.values())) / len(pictures)
         values += [100 * (math.fsum(row) / questions + _all_right(row)) for row in pictures.values()]
         clusters += [(name, picture) for picture in pictures]
-    return Units(values, clusters, [name for name, _ in clusters], bootstrap=True)
+    strata = [name for name, _ in clusters]
+    return Units(values, clusters, strata, MOST * len(subtasks), bootstrap=True)
 
 
 def _all_right(values: Sequence[float]) -> bool:

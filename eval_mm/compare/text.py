@@ -1,0 +1,180 @@
+"""A comparison for the terminal: what differs, two tables, what that means in words, samples that changed."""
+
+import json
+import textwrap
+from collections.abc import Iterator, Sequence
+
+from eval_mm.compare.runs import Comparison
+from eval_mm.compare.task import Changed, TaskComparison
+from eval_mm.console import align, count, printable
+from eval_mm.paired import POWER, SIGNIFICANT, Paired
+from eval_mm.schema import Score
+from eval_mm.tasks import all_tasks
+
+WIDTH = 100
+SIDES = "AB"
+
+
+def render(found: Comparison, width: int = WIDTH) -> str:
+    """The whole comparison as text."""
+    parts = [_runs(found), _differences(found, width)]
+    compared = [task for task in found.tasks if task.numbers]
+    if compared:
+        parts += [_numbers(compared), _evidence(compared, width)]
+    parts += [_lines(_left_out(found), width), _lines(_words(found), width)]
+    parts += [_samples(task, width) for task in found.tasks if task.changed and not _is_shown(task, found)]
+    return "\n\n".join(part for part in parts if part)
+
+
+def _runs(found: Comparison) -> str:
+    return "\n".join(
+        f"{side}  {printable(str(run.folder))} ({run.name})"
+        for side, run in zip(SIDES, (found.first, found.second), strict=True)
+    )
+
+
+def _differences(found: Comparison, width: int) -> str:
+    names = [task.task for task in found.tasks]
+    if not found.differences:
+        return "Model, prompts, scorers, data and programs are the same."
+    rows = [("what differs", *SIDES, "tasks")]
+    for one in found.differences:
+        where = "all" if len(one.tasks) == len(names) else ", ".join(one.tasks)
+        rows.append((one.what, one.first, one.second, where))
+    used = sum(max(len(row[column]) for row in rows) + 2 for column in range(3))
+    rows = [(*row[:3], _cut(row[3], max(20, width - used))) for row in rows]
+    return align(rows, {0, 1, 2, 3})
+
+
+def _numbers(tasks: Sequence[TaskComparison]) -> str:
+    rows = [("task", "metric", "n", *SIDES, "B - A", "± stderr", "95 % interval", "p")]
+    for task, name, metric, one in _listed(tasks):
+        interval = "-" if one.ci95 is None else f"{one.ci95[0]:+.2f} to {one.ci95[1]:+.2f}"
+        stderr = "-" if one.stderr is None else f"{one.stderr:.2f}"
+        values = (f"{one.first:.2f}", f"{one.second:.2f}", f"{one.difference:+.2f}", stderr)
+        rows.append((name, metric, f"{task.num_samples:,}", *values, interval, _p(one.p_holm)))
+    return align(rows, {0, 1})
+
+
+def _evidence(tasks: Sequence[TaskComparison], width: int) -> str:
+    rows = [("task", "p alone", "detectable", "gained", "lost", "note")]
+    last = ""
+    for task, name, metric, one in _listed(tasks):
+        detectable = "-" if one.detectable is None else f"{one.detectable:.2f}"
+        first = task.task != last
+        counts = (count(len(task.gained)), count(len(task.lost))) if first else ("", "")
+        rows.append((name or metric, _p(one.p), detectable, *counts, _note(task) if first else ""))
+        last = task.task
+    compared = sum(len(task.numbers) for task in tasks)
+    meaning = (
+        f"p: how often chance alone would make a difference as great or greater, corrected for {compared} "
+        f"comparisons (Holm); below {SIGNIFICANT} a difference is shown. detectable: the smallest difference "
+        f"that such data would have shown with a probability of {POWER:.0%}. gained, lost: samples on which "
+        f"B has the higher, the lower score."
+    )
+    return align(rows, {0, 5}) + "\n" + textwrap.fill(meaning, width)
+
+
+def _listed(tasks: Sequence[TaskComparison]) -> Iterator[tuple[TaskComparison, str, str, Paired]]:
+    for task in tasks:
+        for turn, (metric, one) in enumerate(task.numbers.items()):
+            yield task, "" if turn else task.task, metric, one
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return "-"
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def _note(task: TaskComparison) -> str:
+    """What to know of the numbers of both runs, and of each alone."""
+    one, other = task.marks
+    notes = [mark for mark in one if mark in other]
+    for side, mine, theirs in (("A", one, other), ("B", other, one)):
+        notes += [f"{side} {mark}" for mark in mine if mark not in theirs]
+    if task.clusters == "samples":
+        notes.append("unclustered: which samples share a picture is not known")
+    return ", ".join(notes)
+
+
+def _left_out(found: Comparison) -> Iterator[str]:
+    """What was not compared."""
+    for task in found.tasks:
+        if task.refused:
+            yield f"not compared: {task.task}: {task.refused}"
+        for side, number in zip(SIDES, task.num_left_out, strict=True):
+            if number:
+                yield f"left out: {number:,} samples of {task.task} that only {side} has, or has otherwise"
+    for side, names in zip(SIDES, found.only, strict=True):
+        if names:
+            yield f"only {side} has {', '.join(names)}"
+    for side, run in zip(SIDES, (found.first, found.second), strict=True):
+        yield from (f"{side}: {problem}" for problem in run.problems)
+
+
+def _words(found: Comparison) -> Iterator[str]:
+    """Which run is better on which tasks."""
+    groups: dict[int, list[str]] = {1: [], -1: [], 0: []}
+    same, nothing = [], []
+    for task in found.tasks:
+        for metric, one in task.numbers.items():
+            name = task.task if len(task.numbers) == 1 else f"{task.task} ({metric})"
+            if one.p is None:
+                nothing.append(name)
+            elif not task.gained and not task.lost:
+                same.append(name)
+            elif one.better:
+                groups[one.better].append(f"{name} ({one.difference:+.2f})")
+            else:
+                would = "" if one.detectable is None else f" ({one.detectable:.2f} would have been)"
+                groups[0].append(name + would)
+    for side, better in (("B", 1), ("A", -1)):
+        if groups[better]:
+            yield f"{side} is better on {', '.join(groups[better])}."
+    if groups[0]:
+        yield f"No difference can be shown on {', '.join(groups[0])}."
+    if same:
+        yield f"No difference at all, sample by sample, on {', '.join(same)}."
+    if nothing:
+        yield f"One picture is too little to say anything on {', '.join(nothing)}."
+
+
+def _lines(lines: Iterator[str], width: int) -> str:
+    return "\n".join(textwrap.fill(printable(line), width, subsequent_indent="  ") for line in lines)
+
+
+def _is_shown(task: TaskComparison, found: Comparison) -> bool:
+    """Whether the samples are those of other tasks of the comparison, which show them."""
+    known = all_tasks().get(task.task)
+    names = {one.task for one in found.tasks}
+    return known is not None and bool(known.members) and all(part.name in names for part in known.members)
+
+
+def _samples(task: TaskComparison, width: int) -> str:
+    """The samples that changed, with both answers."""
+    gained = set(task.gained)
+    lines = []
+    for title, ids, wanted in (("gained", task.gained, True), ("lost", task.lost, False)):
+        shown = [one for one in task.changed if (one.id in gained) == wanted]
+        if shown:
+            lines.append(f"{task.task}, {title}: {len(shown):,} of {len(ids):,}")
+            lines += [line for one in shown for line in _sample(one, width)]
+    return "\n".join(lines)
+
+
+def _sample(one: Changed, width: int) -> Iterator[str]:
+    yield _cut(f"  {printable(one.id)}", width)
+    for side, score, error in zip(SIDES, (one.first, one.second), one.errors, strict=True):
+        yield _cut(f"    {side}  {printable(_told(score, error))}", width)
+
+
+def _told(score: Score, error: str | None) -> str:
+    if error is not None:
+        return f"failed: {error}"
+    value = "unread" if score.value is None else f"{score.value:.4g}"
+    return f"{value}  {json.dumps(score.answer, ensure_ascii=False)}  {score.explanation}"
+
+
+def _cut(line: str, width: int) -> str:
+    return line if len(line) <= width else line[: width - 1] + "…"
