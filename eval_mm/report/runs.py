@@ -48,7 +48,8 @@ def load_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Run]:
     """
     runs: dict[str, Run] = {}
     for folder in map(Path, folders):
-        runs.setdefault(os.path.realpath(folder), _load(folder))
+        if (place := os.path.realpath(folder)) not in runs:
+            runs[place] = _load(folder)
     return _with_unique_names(list(runs.values()))
 
 

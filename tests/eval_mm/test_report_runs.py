@@ -1,0 +1,260 @@
+"""Run folders as reports read them: what is corrupt or half-finished is said, and never ends a report."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from eval_mm.errors import UserError
+from eval_mm.report.runs import Run, load_runs
+from tests.eval_mm.report_support import NASTY, result, write, write_manifest
+
+
+def load(folder: Path) -> Run:
+    (run,) = load_runs([folder])
+    return run
+
+
+def test_a_whole_run(tmp_path: Path) -> None:
+    """What is in result.json is what is read, and nothing is said where all is well."""
+    whole = result()
+    run = load(write(write_manifest(tmp_path / "run", "refcoco_val"), whole))
+    assert run.results == {"refcoco_val": whole}
+    assert run.problems == ()
+    assert run.manifest["runs"][0]["model"] == "m"
+    assert run.name == "m"
+
+
+def test_what_score_wrote_has_no_manifest(tmp_path: Path) -> None:
+    """Answers made elsewhere are a run too; results of files of several models have the folder's name."""
+    run = load(write(tmp_path / "scored", result(model="a.json")))
+    assert (run.name, run.manifest, run.problems) == ("a.json", {}, ())
+    both = write(tmp_path / "scored", result("textvqa_val", model="b.json"))
+    assert load(both).name == "scored"
+
+
+def test_other_scorers_and_judges_are_read(tmp_path: Path) -> None:
+    """result.<P>.json is the same answers under another scorer, beside the run's own."""
+    own, other = result("textvqa_val"), result("textvqa_val", scorer="official")
+    folder = write(write(tmp_path / "run", own), other, scorer="official")
+    run = load(folder)
+    assert run.results == {"textvqa_val": own}
+    assert run.rescored == {"official": {"textvqa_val": other}}
+
+
+def spoilt(**changes: Any) -> str:
+    """The text of a result with other values in some fields."""
+    return json.dumps(result().to_json() | changes)
+
+
+def without(field: str) -> str:
+    """The text of a result without a field, as an older or a newer version may write it."""
+    return json.dumps({name: value for name, value in result().to_json().items() if name != field})
+
+
+def metric(**changes: Any) -> str:
+    """The text of a result whose metric is spoilt."""
+    return spoilt(metrics={"accuracy@0.5": {"value": 1.0, "stderr": 0.5, "ci95": [0.0, 2.0]} | changes})
+
+
+CORRUPT = {
+    "empty": ("", "not valid JSON"),
+    "cut off": (spoilt()[:-40], "not valid JSON"),
+    "a list": ("[]", "expected a JSON object"),
+    "deeply nested": ("[" * 100_000, "not valid JSON"),
+    "a number of 5,000 digits": (spoilt(config={"x": 1}).replace("1}", "1" * 5_000 + "}"), "not valid JSON"),
+    "no task": (without("task"), "field 'task': is missing"),
+    "no config": (without("config"), "field 'config': is missing"),
+    "task no text": (spoilt(task=7), "field 'task': expected a text, got 7"),
+    "model null": (spoilt(model=None), "field 'model': expected a text, got None"),
+    "count a text": (spoilt(num_samples="10"), "field 'num_samples': expected a whole number, got '10'"),
+    "count negative": (spoilt(num_errors=-1), "field 'num_errors'"),
+    "count true": (spoilt(num_unparsed=True), "field 'num_unparsed'"),
+    "flag a number": (spoilt(complete=1), "field 'complete': expected true or false, got 1"),
+    "metrics a list": (spoilt(metrics=[]), "field 'metrics': expected an object, got a list"),
+    "metric a number": (spoilt(metrics={"a": 1}), "field 'metrics.a': expected an object"),
+    "value NaN": (metric(value=float("nan")), "field 'metrics.accuracy@0.5.value': expected a finite number"),
+    "value infinite": (metric(value=float("inf")), "expected a finite number"),
+    "value beyond floats": (metric(value=10**400), "expected a finite number, got 1000"),
+    "value a text": (metric(value="78"), "expected a finite number, got '78'"),
+    "value missing": (spoilt(metrics={"a": {}}), "expected a finite number, got None"),
+    "stderr negative": (metric(stderr=-1.0), "field 'metrics.accuracy@0.5.stderr'"),
+    "interval of one": (metric(ci95=[1.0]), "field 'metrics.accuracy@0.5.ci95': expected two finite numbers"),
+    "interval NaN": (metric(ci95=[1.0, float("nan")]), "expected two finite numbers"),
+    "config a text": (spoilt(config="x"), "field 'config': expected an object"),
+    "shots a text": (spoilt(config={"few_shot": {"shots": "4"}}), "field 'config.few_shot.shots'"),
+    "few-shot a number": (spoilt(config={"few_shot": 4}), "field 'config.few_shot'"),
+    "judge a text": (spoilt(config={"judge": "gpt"}), "field 'config.judge'"),
+    "another task": (spoilt(task="refcoco_testA"), "is of task 'refcoco_testA', not 'refcoco_val'"),
+}
+
+
+@pytest.mark.parametrize("name", CORRUPT)
+def test_a_corrupt_result_is_a_line_and_the_rest_is_read(name: str, tmp_path: Path) -> None:
+    """One spoilt file of a hundred runs costs its number, not the report; the line names file and field."""
+    text, wanted = CORRUPT[name]
+    folder = write(tmp_path / "run", result("textvqa_val"))
+    (folder / "refcoco_val").mkdir()
+    (folder / "refcoco_val/result.json").write_text(text, encoding="utf-8")
+    run = load(folder)
+    assert list(run.results) == ["textvqa_val"]
+    (problem,) = run.problems
+    assert problem.startswith("refcoco_val/result.json: ")
+    assert wanted in problem
+    assert len(problem) < 250
+    assert problem.isprintable()
+
+
+def test_bytes_that_are_no_text(tmp_path: Path) -> None:
+    """A file of another encoding is corrupt, not a traceback."""
+    folder = write(tmp_path / "run", result())
+    (folder / "refcoco_val/result.json").write_bytes(b"\xff\xfe{}")
+    assert "not valid JSON" in load(folder).problems[0]
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """A link that leads to itself, as a file without permission, is said with the system's words."""
+    folder = write(tmp_path / "run", result("textvqa_val"))
+    (folder / "refcoco_val").mkdir()
+    (folder / "refcoco_val/result.json").symlink_to("result.json")
+    run = load(folder)
+    assert list(run.results) == ["textvqa_val"]
+    assert "cannot be read" in run.problems[0]
+
+
+def test_a_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder without permission is listed as such beside the others."""
+    closed = write(tmp_path / "closed", result())
+    opened = write(tmp_path / "opened", result())
+    listing = Path.iterdir
+
+    def denied(path: Path) -> Any:
+        if path == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return listing(path)
+
+    monkeypatch.setattr(Path, "iterdir", denied)
+    runs = load_runs([closed, opened])
+    assert [run.problems for run in runs] == [("cannot be read (Permission denied)",), ()]
+    assert runs[1].results
+
+
+def test_half_finished_runs_are_listed(tmp_path: Path) -> None:
+    """A killed run has answers and no result; its other tasks are whole."""
+    folder = write_manifest(tmp_path / "run", "textvqa_val", "refcoco_val", finished=False)
+    write(folder, result("textvqa_val"))
+    (folder / "refcoco_val").mkdir()
+    (folder / "refcoco_val/predictions.rank0.jsonl").write_text(
+        '{"id": "1"}\n{"id": "2"}\n{"id": "3', "utf-8"
+    )
+    run = load(folder)
+    assert list(run.results) == ["textvqa_val"]
+    assert run.problems == (
+        "the last run has not ended: it was interrupted, or is still going on",
+        "refcoco_val: no result.json: half-finished, 2 answers so far, the same run command goes on",
+    )
+
+
+def test_a_run_that_never_began(tmp_path: Path) -> None:
+    """A folder with nothing but its lock is what `results/runs/*` names after a failed start."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/.lock").touch()
+    run = load(tmp_path / "run")
+    assert (run.name, run.problems) == ("run", ("no task has answers yet",))
+
+
+@pytest.mark.parametrize(
+    ("entry", "told"),
+    [
+        ({"data_sha256": "e"}, "data"),
+        ({"model": {"name": "m", "fingerprint": "g"}}, "checkpoint"),
+        ({"protocol": "instruct"}, "protocol"),
+        ({"version": 2}, "task version"),
+        ({"selection": {"limit": 8, "sample": None, "seed": 0}}, "selection"),
+    ],
+)
+def test_a_result_of_an_earlier_run_says_so(entry: dict[str, Any], told: str, tmp_path: Path) -> None:
+    """The number of old answers must not pass for that of the run that was begun over it and killed."""
+    folder = write(write_manifest(tmp_path / "run", "refcoco_val", **entry), result())
+    assert load(folder).problems == (
+        f"refcoco_val: result.json is of an earlier run, the one that was begun since has another {told}: "
+        f"half-finished, the same run command goes on",
+    )
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{}", '{"tasks": []}', '{"tasks": {}, "runs": {}}', '{"tasks": {"x": 1}, "runs": [2]}']
+)
+def test_a_corrupt_manifest_leaves_the_results(text: str, tmp_path: Path) -> None:
+    """Numbers do not depend on the manifest; that it is spoilt is said."""
+    folder = write(tmp_path / "run", result())
+    (folder / "manifest.json").write_text(text, encoding="utf-8")
+    run = load(folder)
+    assert list(run.results) == ["refcoco_val"]
+    assert "manifest.json" in run.problems[0]
+    assert all(isinstance(entry, dict) for entry in run.manifest.get("tasks", {}).values())
+    assert all(isinstance(record, dict) for record in run.manifest.get("runs", []))
+
+
+def test_task_names_of_a_manifest_stay_in_the_folder(tmp_path: Path) -> None:
+    """A manifest of others must not make a report read files elsewhere."""
+    write(tmp_path / "elsewhere", result())
+    folder = write(write_manifest(tmp_path / "run", "../elsewhere/refcoco_val"), result("textvqa_val"))
+    run = load(folder)
+    assert list(run.results) == ["textvqa_val"]
+    assert run.problems == ("manifest.json: task '../elsewhere/refcoco_val' cannot be read",)
+
+
+def a_file(folder: Path) -> Path:
+    folder.write_text("x", encoding="utf-8")
+    return folder
+
+
+def an_empty_folder(folder: Path) -> Path:
+    folder.mkdir()
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [(lambda folder: folder, "no such folder"), (a_file, "a file"), (an_empty_folder, "no run folder")],
+)
+def test_what_is_no_run_folder_at_all(make: Callable[[Path], Path], told: str, tmp_path: Path) -> None:
+    """A mistyped path is the user's to mend, in one line."""
+    with pytest.raises(UserError, match=told):
+        load_runs([make(tmp_path / "x")])
+
+
+def test_one_model_twice_has_two_names(tmp_path: Path) -> None:
+    """Two rows of one name could not be told apart; the least of the path that differs is added."""
+    folders = [write(tmp_path / part, result()) for part in ("a/same", "b/same", "c")]
+    assert [run.name for run in load_runs(folders)] == ["m (a/same)", "m (b/same)", "m (c)"]
+    other = write(tmp_path / "d", result(model="m (c)"))
+    names = [run.name for run in load_runs([*folders, other])]
+    assert len(set(names)) == 4
+
+
+def test_a_folder_named_twice_is_one_run(tmp_path: Path) -> None:
+    """`results/runs/* results/runs/demo` must not give a model two rows."""
+    folder = write(tmp_path / "run", result())
+    (tmp_path / "link").symlink_to(folder)
+    assert len(load_runs([folder, tmp_path / "run/../run", tmp_path / "link"])) == 1
+
+
+def test_names_are_one_short_line(tmp_path: Path) -> None:
+    """A model's name goes into tables and terminals: no line break, no escape sequence, no end of it."""
+    runs = load_runs(
+        [write(tmp_path / "a", result(model=NASTY)), write(tmp_path / "b", result(model="x" * 999))]
+    )
+    assert all(run.name.isprintable() and len(run.name) <= 80 for run in runs)
+    assert runs[0].results["refcoco_val"].model == NASTY
+    assert load(write(tmp_path / "c", result(model="\n"))).name == "c"
+
+
+def test_a_field_of_a_newer_version_is_left_out(tmp_path: Path) -> None:
+    """A report reads results of later versions as far as it knows them."""
+    folder = write(tmp_path / "run", result())
+    (folder / "refcoco_val/result.json").write_text(spoilt(power=0.8), encoding="utf-8")
+    assert load(folder).results == {"refcoco_val": result()}
