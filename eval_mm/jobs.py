@@ -1,13 +1,16 @@
 """Run folders about to be filled: which model is asked what where, checked before any model is loaded."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from eval_mm import models, store
+from eval_mm.data import ALL_ROWS, Selection
 from eval_mm.errors import UserError
+from eval_mm.few_shot import FewShot
 from eval_mm.models import Settings
-from eval_mm.planning import Planned, Wanted, plan
+from eval_mm.planning import Planned, Wanted, find, plan
 from eval_mm.schema import Backend, ModelInfo
 
 RUNS = Path("results/runs")
@@ -32,6 +35,48 @@ class Job:
         if backend.info != self.info:
             raise UserError(f"--model {self.model}: changed since this command was started; start it again")
         return backend
+
+
+def plan_run(
+    model: str | Backend,
+    names: Sequence[str],
+    data: str | os.PathLike[str] | None = None,
+    *,
+    protocol: str | None = None,
+    selection: Selection = ALL_ROWS,
+    few_shot: FewShot | None = None,
+    on_request: Sequence[str] = (),
+    metric: str | None = None,
+    references: str | None = None,
+    out: str | os.PathLike[str] | None = None,
+    settings: Settings = models.DEFAULTS,
+    fetch: bool = True,
+) -> Job:
+    """The job of one model and one protocol; all of it is checked that needs no loaded model.
+
+    Args:
+        model: what `--model` takes, or a back end object.
+        names: task names and families.
+        data: the data root.
+        protocol: prompt, limits and scorer; default the one of the back end.
+        selection: which rows.
+        few_shot: how many examples precede every question.
+        on_request: further metrics by name.
+        metric: judges the rows of `file:PATH`.
+        references: the captions of task `caption`.
+        out: the run folder; default results/runs/<model>.
+        settings: device, dtype and the like.
+        fetch: whether a model that is not here is downloaded.
+
+    Raises:
+        UserError: what makes the run impossible, in one line.
+    """
+    if out is not None and not str(out):
+        raise UserError("out: expected a folder, got an empty text")
+    wanted = find(names, data, selection, few_shot, on_request, protocol, metric, references)
+    info = described(model, settings, fetch)
+    folder = RUNS / folder_name(model) if out is None else Path(out)
+    return Job(model, settings, info, folder, wanted, plan(wanted, info))
 
 
 def described(model: str | Backend, settings: Settings, fetch: bool = True) -> ModelInfo:

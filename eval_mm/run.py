@@ -1,20 +1,21 @@
 """The pipeline: rows -> samples -> requests -> predictions -> scores -> results, in one readable function."""
 
 import os
+import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from eval_mm import models, store
+from eval_mm import preflight, store
 from eval_mm.asking import ask
-from eval_mm.data import ALL_ROWS, DataRoot, Selection
-from eval_mm.errors import UserError
+from eval_mm.data import DataRoot, Selection
 from eval_mm.few_shot import FewShot
-from eval_mm.jobs import RUNS, Job, check_folder, described, folder_name
+from eval_mm.jobs import Job, check_folder, plan_run
 from eval_mm.judge import Scored, combine, score_task
 from eval_mm.models import Settings
-from eval_mm.planning import Plan, find, plan
+from eval_mm.planning import Plan
 from eval_mm.schema import Backend, ModelInfo, Result
 
 SHOWN_ERRORS = 3
@@ -100,16 +101,9 @@ def run(
     names: Sequence[str],
     data: str | os.PathLike[str] | None = None,
     *,
-    protocol: str | None = None,
-    selection: Selection = ALL_ROWS,
-    few_shot: FewShot | None = None,
-    on_request: Sequence[str] = (),
-    metric: str | None = None,
-    references: str | None = None,
-    out: str | os.PathLike[str] | None = None,
-    settings: Settings = models.DEFAULTS,
     progress: bool = False,
     arguments: Sequence[str] = (),
+    **how: Any,
 ) -> Report:
     """Asks a model every sample of the tasks that has no stored answer yet, and scores all.
 
@@ -120,24 +114,21 @@ def run(
         model: what `--model` takes, or a back end object.
         names: task names and families.
         data: the data root.
-        protocol: prompt, limits and scorer; default the one of the back end.
-        selection: which rows.
-        few_shot: how many examples precede every question.
-        on_request: further metrics by name.
-        metric: judges the rows of `file:PATH`.
-        references: the captions of task `caption`.
-        out: the run folder; default results/runs/<model>.
-        settings: device, dtype and the like.
         progress: show a progress bar on stderr.
         arguments: the command line, for the manifest.
+        how: the rest of what `plan_run` takes.
     """
-    if out is not None and not str(out):
-        raise UserError("out: expected a folder, got an empty text")
-    wanted = find(names, data, selection, few_shot, on_request, protocol, metric, references)
-    info = described(model, settings)
-    folder = RUNS / folder_name(model) if out is None else Path(out)
-    job = Job(model, settings, info, folder, wanted, plan(wanted, info))
-    return fill(job, job.load(), progress, arguments)
+    return carry_out(plan_run(model, names, data, **how), progress, arguments)
+
+
+def carry_out(job: Job, progress: bool = False, arguments: Sequence[str] = ()) -> Report:
+    """One job from the checks that need no model to the results; UserError for what makes it impossible."""
+    notes = preflight.require([job])
+    if progress:
+        for note in notes:
+            print(f"note: {note}", file=sys.stderr)
+    report = fill(job, job.load(), progress, arguments)
+    return report if progress else replace(report, notices=(*notes, *report.notices))
 
 
 def fill(job: Job, backend: Backend, progress: bool = False, arguments: Sequence[str] = ()) -> Report:

@@ -1,0 +1,152 @@
+"""Models x tasks x protocols in one go: planned and checked as a whole, each model loaded once."""
+
+import gc
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import NamedTuple
+
+from eval_mm.data import ALL_ROWS, Selection
+from eval_mm.errors import UserError
+from eval_mm.few_shot import FewShot
+from eval_mm.jobs import RUNS, Job, described, folder_name
+from eval_mm.models import Settings
+from eval_mm.planning import find, plan
+from eval_mm.run import Report, fill
+
+
+@dataclass(frozen=True, slots=True)
+class ModelTable:
+    """One `[[models]]`: what --model takes, how it runs, what its folders are called, where it stands."""
+
+    model: str
+    settings: Settings
+    name: str | None = None
+    place: str = "--model"
+
+    def folder(self, protocol: str | None) -> str:
+        """What a run folder is called: protocols are part of it where the sweep names them, be it one."""
+        name = self.name or folder_name(self.model)
+        return name if protocol is None else f"{name}-{protocol}"
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """Every model asked every task in every protocol; no protocol means each model's own."""
+
+    models: tuple[ModelTable, ...]
+    tasks: tuple[str, ...]
+    protocols: tuple[str, ...] = ()
+    data: str | None = None
+    out: str | None = None
+    selection: Selection = ALL_ROWS
+    few_shot: FewShot | None = None
+    metrics: tuple[str, ...] = ()
+    metric: str | None = None
+    references: str | None = None
+
+    @property
+    def ways(self) -> tuple[str | None, ...]:
+        """The protocols; None is each model's own."""
+        return self.protocols or (None,)
+
+
+class Jobs(NamedTuple):
+    """What a sweep comes to, those of one model together; and in a line each what makes it impossible."""
+
+    jobs: tuple[Job, ...]
+    problems: tuple[str, ...]
+
+
+class Failure(NamedTuple):
+    """A job that could not be done, and why."""
+
+    job: Job
+    reason: str
+
+
+def sweep_jobs(sweep: Sweep, fetch: bool = True) -> Jobs:
+    """A job for every model and protocol, each with a run folder of its own.
+
+    With `fetch` false no model is downloaded; of one that is not here little is known.
+
+    Raises:
+        UserError: what concerns all models: tasks, rows, metrics.
+    """
+    wanted = find(
+        sweep.tasks,
+        sweep.data,
+        sweep.selection,
+        sweep.few_shot,
+        sweep.metrics,
+        metric=sweep.metric,
+        references=sweep.references,
+    )
+    jobs: list[Job] = []
+    problems = _named_twice(sweep)
+    for table in sweep.models:
+        try:
+            info = described(table.model, table.settings, fetch)
+            for protocol in sweep.ways:
+                way = replace(wanted, protocol=protocol)
+                out = Path(sweep.out or RUNS, table.folder(protocol))
+                planned = plan(way, info, table.settings.variant())
+                jobs.append(Job(table.model, table.settings, info, out, way, planned))
+        except UserError as error:
+            problems.append(f"{table.place}: {error}")
+    return Jobs(tuple(jobs), tuple(problems))
+
+
+def run_sweep(
+    jobs: Sequence[Job], progress: bool = False, arguments: Sequence[str] = ()
+) -> Iterator[Report | Failure]:
+    """One job after the other; those of one model follow one another and share its load.
+
+    What keeps one model from being run is a Failure and the others go on. Its files were checked before, so
+    that is memory above all.
+    """
+    number = 0
+    for _, group in groupby(jobs, key=lambda job: (job.model, job.settings)):
+        of_one_model = list(group)
+        try:
+            backend = of_one_model[0].load()
+        except UserError as error:
+            number += len(of_one_model)
+            yield from (Failure(job, str(error)) for job in of_one_model)
+            continue
+        for job in of_one_model:
+            number += 1
+            if progress:
+                print(f"{number} of {len(jobs)}: {job.out}", file=sys.stderr)
+            try:
+                yield fill(job, backend, progress, arguments)
+            except UserError as error:
+                yield Failure(job, str(error))
+        del backend
+        _free_memory()
+
+
+def _named_twice(sweep: Sweep) -> list[str]:
+    """Models that would fill one folder; on some file systems names differ in more than capitals."""
+    problems = []
+    holders: dict[str, ModelTable] = {}
+    for table in sweep.models:
+        for folder in (table.folder(protocol) for protocol in sweep.ways):
+            other = holders.setdefault(folder.casefold(), table)
+            if other is not table:
+                problems.append(
+                    f"{table.place}: the run folder {folder} is that of {other.model} ({other.place}) too; "
+                    f"give one of them another name"
+                )
+                break
+    return problems
+
+
+def _free_memory() -> None:
+    """Lets the next model have what the last one held: how much it asks at once follows from what is free."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,0 +1,213 @@
+"""A sweep as a TOML file: models x tasks x protocols, and what they have in common.
+
+    tasks = ["refcoco", "textvqa_val"]     # names and families, as --task takes them
+    protocols = ["qwen-vl", "instruct"]    # default: the one of each model
+    data = "data"                          # the data root
+    out = "results/runs"                   # holds a run folder for every model and protocol
+    limit = 100                            # or `sample`; with `seed` where rows or examples are drawn
+    few_shot = 4
+    metrics = ["bleu"]                     # further ones, as --metrics; `metric` and `references` likewise
+
+    [[models]]
+    model = "Qwen/Qwen-VL"                 # as --model takes it
+    dtype = "bfloat16"                     # and every other option of how a model runs, `-` written `_`
+
+    [[models]]
+    model = "checkpoints/mine"
+    name = "mine-step-2000"                # of its run folder; default: the end of `model`
+
+Only `tasks` and `models` must be there. Paths are relative to the folder the command is started in, as on the
+command line. What is given on the command line takes the place of the file's key.
+"""
+
+import difflib
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, NoReturn
+
+from eval_mm.commands.arguments import add_settings
+from eval_mm.console import Parser
+from eval_mm.data import Selection
+from eval_mm.errors import DataError, UserError
+from eval_mm.few_shot import FewShot
+from eval_mm.models import Settings
+from eval_mm.sweep import ModelTable, Sweep
+
+KEYS = (
+    "tasks",
+    "protocols",
+    "data",
+    "out",
+    "limit",
+    "sample",
+    "seed",
+    "few_shot",
+    "metrics",
+    "metric",
+    "references",
+    "models",
+)
+OWN_KEYS = ("model", "name")
+"""Of one model, besides the fields of Settings."""
+
+LARGEST_FILE = 1 << 20
+
+
+def read_sweep(
+    path: Path, instead: Mapping[str, Any] | None = None, settings: Mapping[str, Any] | None = None
+) -> Sweep:
+    """The sweep of a file.
+
+    Args:
+        path: the TOML file.
+        instead: values that take the place of the file's, by key; `limit` and `sample` replace each other.
+        settings: fields of Settings that take the place of every model's.
+
+    Raises:
+        DataError: no TOML, an unknown key, a value of another kind, something named twice.
+    """
+    return _Reader(path).sweep(instead or {}, settings or {})
+
+
+class _Reader:
+    """The file's values, and where each stands, for the errors."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        try:
+            if path.stat().st_size > LARGEST_FILE:
+                raise DataError(path, f"more than {LARGEST_FILE:,} bytes: no sweep")
+            self.text = path.read_text(encoding="utf-8-sig")
+            self.values = tomllib.loads(self.text)
+        except OSError as error:
+            raise UserError(f"--config {path}: cannot be read ({error.strerror})") from None
+        except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, numbers of thousands of digits
+            raise DataError(path, f"not valid TOML: {error}") from None
+
+    def sweep(self, instead: Mapping[str, Any], settings: Mapping[str, Any]) -> Sweep:
+        """Every key of the file checked; what is given instead is taken as it is."""
+        self._known(self.values, KEYS)
+        tables = self._tables()
+        replaced = instead.keys() | ({"limit", "sample"} if {"limit", "sample"} & instead.keys() else set())
+        own = {key: value for key, value in self.values.items() if key not in replaced}
+        for key, value in own.items():
+            self._check(key, value)
+        values = {**own, **instead}
+        if not values.get("tasks"):
+            raise DataError(self.path, 'missing; name some, such as tasks = ["refcoco"]', field="tasks")
+        if "limit" in values and "sample" in values:
+            raise self._error("sample", "excludes limit: the first rows, or random ones")
+        if "seed" in values and "sample" not in values and "few_shot" not in values:
+            raise self._error("seed", "is for sample and few_shot: without them there is nothing to draw")
+        few_shot, seed = values.get("few_shot"), values.get("seed", 0)
+        return Sweep(
+            tuple(self._model(table, number, settings) for number, table in enumerate(tables, 1)),
+            tuple(values["tasks"]),
+            tuple(values.get("protocols", ())),
+            values.get("data"),
+            values.get("out"),
+            Selection(values.get("limit"), values.get("sample"), seed),
+            None if few_shot is None else FewShot(few_shot, seed),
+            tuple(values.get("metrics", ())),
+            values.get("metric"),
+            values.get("references"),
+        )
+
+    def _check(self, key: str, value: Any) -> None:
+        """One value of the whole sweep."""
+        if key in ("tasks", "protocols", "metrics"):
+            self._texts(key, value)
+        elif key in ("limit", "sample", "few_shot", "seed"):
+            if type(value) is not int or (value < 1 and key != "seed"):
+                raise self._error(key, f"expected a whole number above 0, got {_shown(value)}")
+        elif key != "models":
+            self._text(key, value)
+
+    def _tables(self) -> list[dict[str, Any]]:
+        tables = self.values.get("models")
+        if isinstance(tables, dict):
+            raise self._error("models", "is one table; each model is a table [[models]], in double brackets")
+        if not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
+            raise self._error("models", 'expected a table [[models]] with model = "..." for each model')
+        return tables
+
+    def _model(self, table: dict[str, Any], number: int, instead: Mapping[str, Any]) -> ModelTable:
+        self._known(table, (*OWN_KEYS, *(field.name for field in fields(Settings))), number)
+        if "model" not in table:
+            raise self._error("model", f"missing in [[models]] {number}", number)
+        for key in OWN_KEYS:
+            if key in table:
+                self._text(key, table[key], number)
+        name = table.get("name")
+        if name is not None and (name != Path(name).name or name.startswith(".")):
+            raise self._error("name", f"expected the name of one folder, got {_shown(name)}", number)
+        chosen = {
+            key: self._setting(key, value, number) for key, value in table.items() if key not in OWN_KEYS
+        }
+        line = self._line("model", number)
+        place = f"{self.path}{f':{line}' if line else ''}: model {table['model']}"
+        return ModelTable(table["model"], Settings(**{**chosen, **instead}), name, place)
+
+    def _setting(self, key: str, value: Any, number: int) -> Any:
+        """A field of Settings, read as the option of that name would be."""
+        if isinstance(value, dict | list) or value == "":
+            raise self._error(key, f"expected one value, got {_shown(value)}", number)
+        option = f"--{key.replace('_', '-')}"
+        parser = _Options(prog="", add_help=False)
+        add_settings(parser)
+        try:
+            switch = [option] if value else []
+            given = parser.parse_args(switch if isinstance(value, bool) else [f"{option}={value}"])
+            return getattr(given, key)
+        except UserError as error:
+            message = str(error).removeprefix(f"argument {option}: ")
+            raise self._error(key, f"{message}, got {_shown(value)}", number) from None
+
+    def _texts(self, key: str, value: Any) -> None:
+        if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
+            raise self._error(key, f"expected a list of texts, got {_shown(value)}")
+        twice = [text for text, times in Counter(value).items() if times > 1]
+        if twice:
+            raise self._error(key, f"'{twice[0]}' stands twice")
+
+    def _text(self, key: str, value: Any, number: int = 0) -> None:
+        if not isinstance(value, str) or not value.strip() or not value.isprintable():
+            raise self._error(key, f"expected a text of one line, got {_shown(value)}", number)
+
+    def _known(self, table: Mapping[str, Any], keys: Sequence[str], number: int = 0) -> None:
+        for key in table:
+            if key not in keys:
+                near = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
+                guess = f"did you mean {near[0]}? " if near else ""
+                raise self._error(key, f"unknown; {guess}known are {', '.join(keys)}", number)
+
+    def _error(self, key: str, message: str, number: int = 0) -> DataError:
+        return DataError(self.path, message, self._line(key, number), key)
+
+    def _line(self, key: str, number: int) -> int | None:
+        """The line of a key of the sweep (0) or of the n-th model, as far as it can be told from the text."""
+        name = re.compile(rf"""\s*(\[\[?\s*)?["']?{re.escape(key)}["']?\s*(=|\])""")
+        at = 0
+        for line, text in enumerate(self.text.splitlines(), 1):
+            at += bool(re.match(r"\s*\[\[\s*models\s*\]\]", text))
+            here = at == number or (number == 0 and key == "models")
+            if here and name.match(text):
+                return line
+        return None
+
+
+class _Options(Parser):
+    """Reads one option and says what is wrong with it instead of ending the program."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises UserError."""
+        raise UserError(message)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
