@@ -25,6 +25,11 @@ def add_options(parser: Parser) -> None:
     add("second", metavar="RUN_B", help="another; differences are B - A")
     add("--task", metavar="NAMES", help="only these tasks and families (default: all that both have)")
     add_data(parser)
+    add(
+        "--protocol",
+        metavar="P",
+        help="what this scorer made of the answers (score RUN --protocol P), or judge-<hash>",
+    )
     add("--show", type=count, default=0, metavar="N", help="show N gained and N lost samples of each task")
     add("--json", type=filled, metavar="FILE", help="write the comparison to a file too")
 
@@ -38,7 +43,12 @@ def command(arguments: argparse.Namespace) -> int:
     from eval_mm.files import write_json
 
     found = compare_runs(
-        arguments.first, arguments.second, names(arguments.task), arguments.data, arguments.show
+        arguments.first,
+        arguments.second,
+        names(arguments.task),
+        arguments.data,
+        arguments.protocol,
+        arguments.show,
     )
     print(render(found))
     if arguments.json is not None:

@@ -18,8 +18,6 @@ from eval_mm.report.scores_file import ERROR, Scores, read_scores
 from eval_mm.schema import Result, Sample, Score, Task
 from eval_mm.stats import ROUNDING, Units, cluster_of, number
 
-SCORES = "scores.jsonl"
-
 TOLERANCE = 1e-6
 """How far sums of the same scores may be apart, on the published scale."""
 
@@ -81,8 +79,15 @@ class _Side:
         return Score(row["value"], row["answer"], row["explanation"]), row["error"]
 
 
+def _scores_file(run: Run, task: str) -> Path:
+    """The scores that made the result, which may be another scorer's than the run's own."""
+    result = run.results[task]
+    beside = next((f".{name}" for name, found in run.rescored.items() if found.get(task) is result), "")
+    return run.folder / task / f"scores{beside}.jsonl"
+
+
 def _side(run: Run, task: str) -> _Side:
-    path = run.folder / task / SCORES
+    path = _scores_file(run, task)
     scores = read_scores(path)
     if scores.problem:
         raise UserError(f"{scores.problem}; {_again(run)}")
@@ -107,7 +112,8 @@ def compare_task(name: str, a: Run, b: Run, data: Path | None, show: int | None)
     task = find_task(name, (a, b))
     if not all(result.metrics for result in results):
         why = task.unscored if task is not None else "not public"
-        return replace(nothing, refused=f"no scores to compare: the answers are {why}")
+        hint = "; those of a judge are compared with --protocol judge-<hash>" if why != "not public" else ""
+        return replace(nothing, refused=f"no scores: the answers are {why}{hint}")
     one, other = _side(a, name), _side(b, name)
     ids, rows = [sample for sample in one.scores.ids if sample in other.places], None
     if task is not None:
@@ -119,6 +125,8 @@ def compare_task(name: str, a: Run, b: Run, data: Path | None, show: int | None)
                 nothing, refused="the runs were asked different files, which are not both at hand any more"
             )
         ids = [sample for sample in ids if rows.get(sample) == others.get(sample)]
+    if any(result.config.get("judge") for result in results):  # what was not judged is not 0
+        ids = [sample for sample in ids if None not in (one.score(sample).value, other.score(sample).value)]
     left_out = len(one.scores.ids) - len(ids), len(other.scores.ids) - len(ids)
     if not ids:
         return replace(nothing, refused="no sample in common", num_left_out=left_out)
@@ -183,7 +191,7 @@ def _numbers(
                 f"{heads[0]} of a sample depends on which others are scored with it, and the runs have other "
                 f"samples; run both on the same"
             )
-        if len(ids) == len(side.scores.ids):
+        if len(ids) == len(side.scores.ids) and "judge" not in side.run.results[name].config:
             _check(name, side.run, units)
         found.append(units)
     pairs = {key: paired(units, found[1][key]) for key, units in found[0].items()}
@@ -210,7 +218,7 @@ def _check(name: str, run: Run, units: Mapping[str, Units]) -> None:
         if stated is None or abs(stated.value - made) > TOLERANCE:
             there = "none" if stated is None else f"{stated.value:.4f}"
             raise DataError(
-                run.folder / name / SCORES, f"makes {key} {made:.4f}, {RESULT} has {there}; {_again(run)}"
+                _scores_file(run, name), f"makes {key} {made:.4f}, {RESULT} has {there}; {_again(run)}"
             )
 
 

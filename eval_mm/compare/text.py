@@ -28,7 +28,7 @@ def render(found: Comparison, width: int = WIDTH) -> str:
 
 def _runs(found: Comparison) -> str:
     return "\n".join(
-        f"{side}  {printable(str(run.folder))} ({run.name})"
+        f"{side}  {printable(str(run.folder))}"
         for side, run in zip(SIDES, (found.first, found.second), strict=True)
     )
 

@@ -11,12 +11,17 @@ Row: a dialogue row (eval_mm/kinds/dialogue.py).
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from eval_mm.kinds import dialogue
-from eval_mm.schema import Sample, Task
+from eval_mm.schema import Sample, Score, Task
+from eval_mm.stats import Units, mean_units
 
 UNSCORED = "not judged"
+
+SCALE = 1000.0
+"""The greatest score: a judgement of 10, x 100."""
 
 
 class Dimension(NamedTuple):
@@ -171,6 +176,11 @@ def parts_of(sample: Sample) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def headline(samples: Sequence[Sample], scores: Sequence[Score]) -> Mapping[str, Units]:
+    """What the score is the mean of where every answer has both its judgements: their mean."""
+    return {"touchstone_score": mean_units(samples, [score.value or 0.0 for score in scores], SCALE)}
+
+
 TASKS = [
     Task(
         name=name,
@@ -180,6 +190,7 @@ TASKS = [
         protocols=dialogue.PROTOCOLS,
         metrics=lambda samples, scores: {},
         families=("dialogue",),
+        headline=headline,
         submission=dialogue.SUBMISSION,
         unscored=UNSCORED,
     )
