@@ -5,7 +5,7 @@ prompts are counted on some questions of each task and scaled: by the model's ow
 end has one at hand, pictures included; else a token is taken for four letters, and pictures are left out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import astuple, dataclass
 
 from eval_mm import models, store
@@ -64,7 +64,7 @@ def show(jobs: Sequence[Job]) -> str:
             total = total.plus(one)
     if len(rows) > 2:
         rows.append(("all", "", "", *_cells(total)))
-    guessed = [job.info.name for job, counter in zip(jobs, counters, strict=True) if counter is None]
+    guessed = {job.info.name for job, counter in zip(jobs, counters, strict=True) if counter is None}
     return "\n".join([align(rows, LEFT), "", *_models(jobs), *_estimates(jobs, guessed)])
 
 
@@ -133,16 +133,16 @@ def _models(jobs: Sequence[Job]) -> list[str]:
     return list(lines.values())
 
 
-def _estimates(jobs: Sequence[Job], guessed: Sequence[str]) -> list[str]:
+def _estimates(jobs: Sequence[Job], guessed: Set[str]) -> list[str]:
     """How the numbers were come by; `guessed` are the models whose tokens nobody could count."""
     lines = []
-    if len(guessed) < len(jobs):
-        lines.append(
-            f"prompt tokens: by the model's vocabulary, with pictures, from {COUNTED} questions a task"
-        )
-    if guessed:
-        names = ", ".join(dict.fromkeys(guessed))
-        lines.append(f"prompt tokens of {names}: {LETTERS_PER_TOKEN} letters each, without pictures")
+    exact = [job.info.name for job in jobs if job.info.name not in guessed]
+    for names, how in (
+        (exact, f"by its own vocabulary, with pictures, from {COUNTED} questions a task"),
+        (sorted(guessed), f"{LETTERS_PER_TOKEN} letters each, without pictures"),
+    ):
+        if names:
+            lines.append(f"prompt tokens of {', '.join(dict.fromkeys(names))}: {how}")
     lines.append("new tokens: at most, every answer as long as its protocol allows")
     for disk in disks(jobs):
         free = size(disk.free)

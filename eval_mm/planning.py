@@ -15,6 +15,10 @@ from eval_mm.schema import BoxScale, Mark, ModelInfo, Protocol, Request, Task
 from eval_mm.variant import AS_IT_IS, Variant
 
 
+class NeedsChatError(UserError):
+    """No task of a run can be asked of a model without a chat format."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """One task, about to be asked: of which data, how, and after which examples.
@@ -210,8 +214,8 @@ def _askable(
 
 
 def _needs_chat(model: str, names: Sequence[str], nothing_else: bool) -> str:
-    """What is said of tasks that a base model cannot be asked; UserError where there are no others."""
+    """What is said of tasks that a base model cannot be asked; NeedsChatError where there are no others."""
     said = f"{model} is a base model without a chat format, needed here by {', '.join(names)}"
     if nothing_else:
-        raise UserError(f"{said}; ask a chat model, or another protocol where a task has one")
+        raise NeedsChatError(f"{said}; ask a chat model, or another protocol where a task has one")
     return f"{said}: left out"

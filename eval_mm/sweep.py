@@ -13,7 +13,7 @@ from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
 from eval_mm.jobs import RUNS, Job, described, folder_name
 from eval_mm.models import Settings
-from eval_mm.planning import find, plan
+from eval_mm.planning import NeedsChatError, find, plan
 from eval_mm.run import Report, fill
 
 
@@ -54,10 +54,11 @@ class Sweep:
 
 
 class Jobs(NamedTuple):
-    """What a sweep comes to, those of one model together; and in a line each what makes it impossible."""
+    """What a sweep comes to, those of one model together; what makes it impossible; what is left out."""
 
     jobs: tuple[Job, ...]
     problems: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 class Failure(NamedTuple):
@@ -86,17 +87,24 @@ def sweep_jobs(sweep: Sweep, fetch: bool = True) -> Jobs:
     )
     jobs: list[Job] = []
     problems = _named_twice(sweep)
+    notes: list[str] = []
     for table in sweep.models:
         try:
             info = described(table.model, table.settings, fetch)
+            chats = []
             for protocol in sweep.ways:
                 way = replace(wanted, protocol=protocol)
                 out = Path(sweep.out or RUNS, table.folder(protocol))
-                planned = plan(way, info, table.settings.variant())
-                jobs.append(Job(table.model, table.settings, info, out, way, planned))
+                try:
+                    planned = plan(way, info, table.settings.variant())
+                except NeedsChatError as error:
+                    chats.append(f"{out} is left out: {error}")
+                else:
+                    jobs.append(Job(table.model, table.settings, info, out, way, planned))
+            (problems if len(chats) == len(sweep.ways) else notes).extend(chats)
         except UserError as error:
             problems.append(f"{table.place}: {error}")
-    return Jobs(tuple(jobs), tuple(problems))
+    return Jobs(tuple(jobs), tuple(problems), tuple(notes))
 
 
 def run_sweep(

@@ -29,6 +29,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
 
+from eval_mm import tasks
 from eval_mm.commands.arguments import add_settings
 from eval_mm.console import Parser
 from eval_mm.data import Selection
@@ -103,6 +104,7 @@ class _Reader:
             raise self._error("sample", "excludes limit: the first rows, or random ones")
         if "seed" in values and "sample" not in values and "few_shot" not in values:
             raise self._error("seed", "is for sample and few_shot: without them there is nothing to draw")
+        self._named(values)
         few_shot, seed = values.get("few_shot"), values.get("seed", 0)
         return Sweep(
             tuple(self._model(table, number, settings) for number, table in enumerate(tables, 1)),
@@ -127,6 +129,19 @@ class _Reader:
         elif key != "models":
             self._text(key, value)
 
+    def _named(self, values: Mapping[str, Any]) -> None:
+        """Tasks and protocols must be known; that their rows are there is found later."""
+        try:
+            named = tasks.resolve(values["tasks"], values.get("metric"), values.get("references"))
+        except UserError as error:
+            raise self._error("tasks", str(error)) from None
+        try:
+            for protocol in values.get("protocols", ()):
+                for task in tasks.with_members(named)[0]:
+                    tasks.get_protocol(task, protocol)
+        except UserError as error:
+            raise self._error("protocols", str(error)) from None
+
     def _tables(self) -> list[dict[str, Any]]:
         tables = self.values.get("models")
         if isinstance(tables, dict):
@@ -149,7 +164,7 @@ class _Reader:
             key: self._setting(key, value, number) for key, value in table.items() if key not in OWN_KEYS
         }
         line = self._line("model", number)
-        place = f"{self.path}{f':{line}' if line else ''}: model {table['model']}"
+        place = f"{self.path}{f':{line}' if line else ''}: field 'model'"
         return ModelTable(table["model"], Settings(**{**chosen, **instead}), name, place)
 
     def _setting(self, key: str, value: Any, number: int) -> Any:

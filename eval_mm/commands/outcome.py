@@ -1,12 +1,46 @@
-"""What the verbs that make results print after the table."""
+"""What the verbs that make results print: the table of a run, and what to know of it."""
 
 import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from eval_mm.console import SAMPLE_ERRORS
 from eval_mm.schema import Result
+
+if TYPE_CHECKING:
+    from eval_mm.run import Report
+
+
+def show_results(reports: Sequence["Report"], results: Sequence[Result], breakdowns: bool) -> int:
+    """One table of all that was measured, and what to know of it; returns the exit code."""
+    from eval_mm.report.table import breakdown_table, results_table
+
+    outcomes = [(report, outcome) for report in reports for outcome in report.outcomes]
+    several = [str(report.folder) for report, _ in outcomes] if len(reports) > 1 else None
+    print_banner(all(report.model.demo for report in reports), all(report.root.demo for report in reports))
+    print(results_table(results, [outcome.seconds for _, outcome in outcomes], several))
+    if breakdowns:
+        print(breakdown_table(results))
+    for report, outcome in outcomes:
+        where = f"{report.folder}: " if several else ""
+        if outcome.num_reused:
+            print(f"{where}{outcome.result.task}: {outcome.num_reused:,} stored answers reused")
+    for notice in dict.fromkeys(notice for report in reports for notice in report.notices):
+        print(f"note: {notice}", file=sys.stderr)
+    for report, outcome in outcomes:
+        place = f"error in a sample: {f'{report.folder}: ' if several else ''}{outcome.result.task}"
+        for error in outcome.first_errors:
+            print(f"{place} {error}", file=sys.stderr)
+        if (more := outcome.result.num_errors - len(outcome.first_errors)) > 0:
+            print(f"{place} and {more:,} more", file=sys.stderr)
+    rest = list(results)
+    for report in reports:
+        own, rest = rest[: len(report.outcomes)], rest[len(report.outcomes) :]
+        print_submissions(own, report.folder)
+    print(f"answers, scores and results: {', '.join(str(report.folder) for report in reports)}")
+    return finish(results)
 
 
 def finish(results: Sequence[Result]) -> int:

@@ -4,7 +4,9 @@ import argparse
 import importlib
 import os
 import sys
-from typing import Any
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from eval_mm.commands.arguments import (
     add_data,
@@ -15,9 +17,12 @@ from eval_mm.commands.arguments import (
     names,
     positive,
 )
-from eval_mm.commands.outcome import finish, print_banner, print_submissions
-from eval_mm.console import Parser
+from eval_mm.commands.outcome import show_results
+from eval_mm.console import BAD_INPUT, Parser, printable
 from eval_mm.errors import UserError
+
+if TYPE_CHECKING:
+    from eval_mm.jobs import Job
 
 PURPOSE = "ask a model and score its answers"
 
@@ -32,7 +37,23 @@ examples:
   python -m eval_mm run --task refcoco_testA --model echo:answers.jsonl --data data
   python -m eval_mm run --task touchstone_en --model Qwen/Qwen-VL-Chat --judge gpt-4o --data data
 
+  python -m eval_mm run --task vqa --model Qwen/Qwen-VL --data data --dry-run
+  python -m eval_mm run --config sweep.toml --limit 20 --dry-run
+
 Answers are stored as they finish; the same command goes on where it stopped.
+
+A sweep is a TOML file. Tasks, models and protocols stand in it; options beside it take the place of the rest.
+Every model is loaded once, each model and protocol has a run folder of its own.
+
+  tasks = ["refcoco", "textvqa_val"]
+  protocols = ["qwen-vl", "instruct"]      default: the one of each model
+  data = "data"                            likewise out, limit, sample, seed, few_shot, metrics
+  [[models]]
+  model = "Qwen/Qwen-VL"
+  dtype = "bfloat16"                       and every other option of how a model runs
+  [[models]]
+  model = "checkpoints/mine"
+  name = "mine-step-2000"                  of its run folders
 """
 
 JUDGING = "touchstone.after_run"
@@ -42,10 +63,12 @@ JUDGING = "touchstone.after_run"
 def add_options(parser: Parser) -> None:
     """The options of `run`."""
     add = parser.add_argument
-    add("--task", action="append", required=True, metavar="NAMES", help="tasks and families, comma-separated")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--task", action="append", metavar="NAMES", help="tasks and families, comma-separated")
+    what.add_argument("--config", type=filled, metavar="FILE", help="a sweep: models x tasks x protocols")
+    add("--dry-run", action="store_true", help="show what would be asked; load, ask and write nothing")
     add(
         "--model",
-        default="demo",
         help="a folder or hub id of a Qwen-VL checkpoint, 'demo' (default), hf:FOLDER_OR_ID of any model of "
         "transformers, 'echo' or 'echo:FILE'",
     )
@@ -66,7 +89,8 @@ def add_options(parser: Parser) -> None:
         "--out",
         type=filled,
         metavar="DIR",
-        help="run folder (default results/runs/<model>); an existing one is resumed",
+        help="run folder (default results/runs/<model>); an existing one is resumed; of a sweep the folder "
+        "that holds its run folders",
     )
     add_settings(parser)
     judge = parser.add_argument_group("open questions (touchstone_en, touchstone_zh)")
@@ -80,18 +104,21 @@ def command(arguments: argparse.Namespace) -> int:
     """Asks, scores, prints; returns the exit code."""
     from eval_mm.data import Selection
     from eval_mm.few_shot import FewShot
+    from eval_mm.jobs import plan_run
     from eval_mm.models import Settings
-    from eval_mm.report.table import breakdown_table, results_table
-    from eval_mm.run import run
+    from eval_mm.run import carry_out
 
+    if arguments.config is not None:
+        return _sweep(arguments)
     if arguments.seed is not None and arguments.sample is None and arguments.few_shot is None:
         raise UserError("--seed is for --sample N and --few-shot K: without them there is nothing to draw")
     seed = arguments.seed or 0
-    if arguments.model == "demo":  # small matrices gain nothing from threads, and lose all on busy cores
+    model = "demo" if arguments.model is None else arguments.model
+    if model == "demo":  # small matrices gain nothing from threads, and lose all on busy cores
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-    judging, judge = _judging(arguments)
-    report = run(
-        arguments.model,
+    judging, judge = (None, None) if arguments.dry_run else _judging(arguments)
+    job = plan_run(
+        model,
         arguments.task,
         arguments.data,
         protocol=arguments.protocol,
@@ -102,33 +129,74 @@ def command(arguments: argparse.Namespace) -> int:
         references=arguments.references,
         out=arguments.out,
         settings=Settings(**chosen_settings(arguments)),
-        progress=True,
-        arguments=arguments.argv,
+        fetch=not arguments.dry_run,
     )
+    if arguments.dry_run:
+        return _show_plan([job])
+    report = carry_out(job, progress=True, arguments=arguments.argv)
     results = [outcome.result for outcome in report.outcomes]
     code = 0
     if judging is not None:
         asked = [result.task for result in results]
         done = judging.after(report.folder, judge, arguments.data, asked, arguments.yes)
         results, code = [done.results.get(result.task, result) for result in results], done.code
-    print_banner(report.model.demo, report.root.demo)
-    print(results_table(results, [outcome.seconds for outcome in report.outcomes]))
-    if arguments.breakdowns:
-        print(breakdown_table(results))
-    for outcome in report.outcomes:
-        if outcome.num_reused:
-            print(f"{outcome.result.task}: {outcome.num_reused:,} stored answers reused")
-    for notice in report.notices:
-        print(f"note: {notice}", file=sys.stderr)
-    for outcome in report.outcomes:
-        for error in outcome.first_errors:
-            print(f"error in a sample: {outcome.result.task} {error}", file=sys.stderr)
-        if outcome.result.num_errors > len(outcome.first_errors):
-            more = outcome.result.num_errors - len(outcome.first_errors)
-            print(f"error in a sample: {outcome.result.task} and {more:,} more", file=sys.stderr)
-    print_submissions(results, report.folder)
-    print(f"answers, scores and results: {report.folder}")
-    return max(code, finish(results))
+    return max(code, show_results([report], results, arguments.breakdowns))
+
+
+def _sweep(arguments: argparse.Namespace) -> int:
+    """All models of a file in all its protocols; one that fails leaves the others alone."""
+    from eval_mm import models, preflight
+    from eval_mm.sweep import Failure, run_sweep, sweep_jobs
+    from eval_mm.sweep_file import read_sweep
+
+    for option, value in {"--model": arguments.model, "--protocol": arguments.protocol}.items():
+        if value is not None:
+            raise UserError(
+                f"{option} is not for --config {arguments.config}: models and protocols stand in it"
+            )
+    if arguments.judge is not None:
+        raise UserError(
+            "--judge is not for --config; judge the finished runs with python -m touchstone judge"
+        )
+    given = {key: getattr(arguments, key) for key in ("data", "out", "limit", "sample", "seed", "few_shot")}
+    given |= {"metrics": names(arguments.metrics) or None}
+    given |= {"metric": arguments.metric, "references": arguments.references}
+    instead = {key: value for key, value in given.items() if value is not None}
+    sweep = read_sweep(Path(arguments.config), instead, chosen_settings(arguments))
+    if all(table.model == "demo" or not models.scheme_of(table.model).sees for table in sweep.models):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+    jobs, problems, notes = sweep_jobs(sweep, fetch=not arguments.dry_run)
+    if arguments.dry_run:
+        return _show_plan(jobs, problems, notes)
+    preflight.refuse(problems)
+    for note in (*notes, *preflight.require(jobs)):
+        print(f"note: {note}", file=sys.stderr)
+    done = list(run_sweep(jobs, progress=True, arguments=arguments.argv))
+    reports = [one for one in done if not isinstance(one, Failure)]
+    failures = [one for one in done if isinstance(one, Failure)]
+    results = [outcome.result for report in reports for outcome in report.outcomes]
+    code = show_results(reports, results, arguments.breakdowns) if reports else 0
+    for failure in failures:
+        print(f"error: {failure.job.out}: {printable(failure.reason)}", file=sys.stderr)
+    return BAD_INPUT if failures else code
+
+
+def _show_plan(jobs: Sequence["Job"], problems: Sequence[str] = (), notes: Sequence[str] = ()) -> int:
+    """The table of what would be asked, what should be known, and what is wrong."""
+    from eval_mm import preflight
+    from eval_mm.dry_run import show
+
+    if jobs:
+        print(show(jobs))
+    found = preflight.look(jobs)
+    notices = [notice for job in jobs for notice in (*job.wanted.notices, *job.planned.notices)]
+    for note in dict.fromkeys((*notes, *notices, *found.notes)):
+        print(f"note: {printable(note)}", file=sys.stderr)
+    wrong = [*problems, *found.problems]
+    for problem in wrong:
+        print(f"error: {printable(problem)}", file=sys.stderr)
+    print("a dry run: nothing was loaded, asked or written")
+    return BAD_INPUT if wrong else 0
 
 
 def _judging(arguments: argparse.Namespace) -> tuple[Any, Any]:

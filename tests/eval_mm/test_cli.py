@@ -184,7 +184,7 @@ def test_an_interrupt_is_exit_code_130(
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("eval_mm.run.run", interrupt)
+    monkeypatch.setattr("eval_mm.run.fill", interrupt)
     assert main(["run", "--task", "refcoco_val", "--model", "echo", "--data", str(data)]) == 130
     assert "goes on" in capsys.readouterr().err
 
