@@ -48,7 +48,7 @@ def test_a_run_stands_beside_the_published_rows(tmp_path: Path) -> None:
 
 
 def test_the_best_is_among_what_may_be_compared(tmp_path: Path) -> None:
-    """Generalists and whole zero-shot runs of their protocol; specialists, though higher, are not among them."""
+    """Generalists and whole zero-shot runs of their protocol; not the higher specialists."""
     assert best(boxes(tmp_path / "a", result(value=88.0))) == {"Qwen-VL-7B"}
     assert best(boxes(tmp_path / "b", result(value=91.0))) == {"m"}
 
@@ -74,7 +74,7 @@ def test_equal_as_printed_is_equally_good(tmp_path: Path) -> None:
 def test_what_was_measured_otherwise_is_marked_and_never_ranked(
     other: Result, note: str, tmp_path: Path
 ) -> None:
-    """A demo, a part, few-shot, an old version, another protocol: shown with a note, the best is another's."""
+    """A demo, a part, few-shot, an old version, another protocol: shown with a note only."""
     table = boxes(tmp_path, other)
     assert best(table) == {"Qwen-VL-7B"}
     assert note in named(table, "m").note
@@ -213,7 +213,7 @@ def test_no_number_is_dropped(tmp_path: Path) -> None:
 
 
 def test_a_whole_made_of_parts_shows_its_parts_once(tmp_path: Path) -> None:
-    """SEED-Bench's dimensions are in the whole and in its members; a file of answers may have only the whole."""
+    """SEED-Bench's dimensions are in the whole and in its members; a file may have only the whole."""
 
     def dimension(task: str, value: float) -> Result:
         return result(

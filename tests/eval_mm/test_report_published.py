@@ -37,7 +37,7 @@ def test_our_figures_are_those_handed_down(name: str, handed_down: Path) -> None
 
 
 def test_the_tables_are_made_of_every_figure_once(handed_down: Path) -> None:
-    """Every figure stands in one cell with its digits, in the row of its model, below the heading of its split."""
+    """Every figure stands in one cell with its digits: in its model's row, below its split."""
     shown = []
     for table in leaderboards([], published=True):
         for row in table.rows:
