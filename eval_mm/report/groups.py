@@ -96,4 +96,4 @@ def _by_turns(orders: Sequence[Sequence[int]]) -> list[int]:
 
 def _short(value: Value) -> Value:
     """A score with no more digits than a page shows."""
-    return value if value is None or value == int(value) else round(value, 4)
+    return value if value is None else int(value) if value == int(value) else round(value, 4)

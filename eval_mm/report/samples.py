@@ -9,13 +9,14 @@ equal part of what is left when its turn comes, the smallest first; text takes h
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from eval_mm.report.asked import Asked, read_asked
 from eval_mm.report.groups import Group, groups_of
 from eval_mm.report.page import embedded_json
 from eval_mm.report.pictures import pictures_within
 from eval_mm.report.runs import Run
+from eval_mm.report.scores_file import Outcomes, distribution
 from eval_mm.report.texts import LEAST_BYTES, Text, num_bytes, texts
 from eval_mm.tasks import all_tasks
 
@@ -23,15 +24,24 @@ REST = 3000
 """Bytes of a group besides what is counted: names of fields, notes of runs."""
 
 
-def sample_blocks(runs: Sequence[Run], data: Path | None, max_samples: int, max_bytes: int) -> dict[str, str]:
-    """By task the JSON of its samples, all together about `max_bytes` long at most."""
+class Block(NamedTuple):
+    """The samples of a task as JSON, and by place of a run how its scores are distributed."""
+
+    json: str
+    outcomes: Mapping[int, Outcomes]
+
+
+def sample_blocks(
+    runs: Sequence[Run], data: Path | None, max_samples: int, max_bytes: int
+) -> dict[str, Block]:
+    """By task its samples, all together about `max_bytes` long at most."""
     names = list(dict.fromkeys(task for run in runs for task in run.results))
     sizes = {name: sum(_size(run.folder / name / "scores.jsonl") for run in runs) for name in names}
-    blocks: dict[str, str] = {}
+    blocks: dict[str, Block] = {}
     left = max_bytes
     for turn, name in enumerate(sorted(names, key=lambda name: sizes[name])):
         blocks[name] = _block(name, runs, data, max_samples, left // (len(names) - turn))
-        left -= num_bytes(blocks[name])
+        left -= num_bytes(blocks[name].json)
     return {name: blocks[name] for name in names}
 
 
@@ -39,8 +49,8 @@ def _size(path: Path) -> int:
     return path.stat().st_size if path.is_file() else 0
 
 
-def _block(task: str, runs: Sequence[Run], data: Path | None, max_samples: int, share: int) -> str:
-    """One task, its runs in groups that were asked the same rows; a composite one has its members'."""
+def _block(task: str, runs: Sequence[Run], data: Path | None, max_samples: int, share: int) -> Block:
+    """One task, its runs in groups that were asked the same rows; a composite one names its members."""
     known = all_tasks().get(task)
     members = [member.name for member in known.members] if known else []
     groups = [] if members else groups_of(task, runs, data)
@@ -48,7 +58,12 @@ def _block(task: str, runs: Sequence[Run], data: Path | None, max_samples: int, 
     for turn, group in enumerate(groups):
         parts.append(_group(group, max_samples, share // (len(groups) - turn)))
         share -= num_bytes(parts[-1])
-    return f'{{"members":{embedded_json(members)},"groups":[{",".join(parts)}]}}'
+    outcomes = {
+        place: distribution(values, scored=bool(runs[place].results[task].metrics))
+        for group in groups
+        for place, values in zip(group.places, group.values, strict=True)
+    }
+    return Block(f'{{"members":{embedded_json(members)},"groups":[{",".join(parts)}]}}', outcomes)
 
 
 def _group(whole: Group, max_samples: int, share: int) -> str:

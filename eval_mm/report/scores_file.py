@@ -78,3 +78,25 @@ def worst_first(values: Sequence[Value]) -> list[int]:
         return -0.5 if value is None else value  # ERROR is less
 
     return sorted((place for place, value in enumerate(values) if value != ABSENT), key=rank)
+
+
+class Outcomes(NamedTuple):
+    """How many samples have which score; `unscored` are those without a public answer."""
+
+    right: int = 0
+    partly: int = 0
+    wrong: int = 0
+    unparsed: int = 0
+    errors: int = 0
+    unscored: int = 0
+
+
+def distribution(values: Sequence[Value], scored: bool) -> Outcomes:
+    """The distribution of one run's scores."""
+    asked = [value for value in values if value != ABSENT]
+    errors = asked.count(ERROR)
+    unread = asked.count(None)
+    if not scored:
+        return Outcomes(errors=errors, unscored=len(asked) - errors)
+    right, wrong = asked.count(1), asked.count(0)
+    return Outcomes(right, len(asked) - errors - unread - right - wrong, wrong, unread, errors)
