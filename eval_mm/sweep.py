@@ -137,10 +137,15 @@ def run_sweep(
 
 
 def _named_twice(sweep: Sweep) -> list[str]:
-    """Models that would fill one folder; on some file systems names differ in more than capitals."""
+    """Models that stand twice, or would fill one folder; on some file systems capitals make no difference."""
     problems = []
+    models: dict[tuple[str, Settings], ModelTable] = {}
     holders: dict[str, ModelTable] = {}
     for table in sweep.models:
+        other = models.setdefault((table.model, table.settings), table)
+        if other is not table:
+            problems.append(f"{table.place}: {table.model} with these settings stands twice ({other.place})")
+            continue
         for folder in (table.folder(protocol) for protocol in sweep.ways):
             other = holders.setdefault(folder.casefold(), table)
             if other is not table:

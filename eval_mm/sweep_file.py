@@ -24,7 +24,8 @@ import difflib
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NoReturn
@@ -32,9 +33,10 @@ from typing import Any, NoReturn
 from eval_mm import tasks
 from eval_mm.commands.arguments import add_settings
 from eval_mm.console import Parser
-from eval_mm.data import Selection
+from eval_mm.data import Selection, find_root
 from eval_mm.errors import DataError, UserError
 from eval_mm.few_shot import FewShot
+from eval_mm.judge import check_on_request
 from eval_mm.models import Settings
 from eval_mm.sweep import ModelTable, Sweep
 
@@ -102,7 +104,7 @@ class _Reader:
             raise DataError(self.path, 'missing; name some, such as tasks = ["refcoco"]', field="tasks")
         if "limit" in values and "sample" in values:
             raise self._error("sample", "excludes limit: the first rows, or random ones")
-        if "seed" in values and "sample" not in values and "few_shot" not in values:
+        if "seed" in values and not {"sample", "few_shot"} & (values.keys() | self.values.keys()):
             raise self._error("seed", "is for sample and few_shot: without them there is nothing to draw")
         self._named(values)
         few_shot, seed = values.get("few_shot"), values.get("seed", 0)
@@ -130,17 +132,25 @@ class _Reader:
             self._text(key, value)
 
     def _named(self, values: Mapping[str, Any]) -> None:
-        """Tasks and protocols must be known; that their rows are there is found later."""
-        try:
+        """What is named must be known; that rows are there and whole is found when they are read."""
+        with self._at("tasks"):
             named = tasks.resolve(values["tasks"], values.get("metric"), values.get("references"))
-        except UserError as error:
-            raise self._error("tasks", str(error)) from None
-        try:
+        with self._at("protocols"):
             for protocol in values.get("protocols", ()):
                 for task in tasks.with_members(named)[0]:
                     tasks.get_protocol(task, protocol)
+        with self._at("metrics"):
+            check_on_request(named, values.get("metrics", ()))
+        with self._at("data"):
+            find_root(values.get("data"))
+
+    @contextmanager
+    def _at(self, key: str) -> Iterator[None]:
+        """What goes wrong is said of that key, if it stands in the file."""
+        try:
+            yield
         except UserError as error:
-            raise self._error("protocols", str(error)) from None
+            raise self._error(key, str(error)) if key in self.values else error from None
 
     def _tables(self) -> list[dict[str, Any]]:
         tables = self.values.get("models")
@@ -169,22 +179,20 @@ class _Reader:
 
     def _setting(self, key: str, value: Any, number: int) -> Any:
         """A field of Settings, read as the option of that name would be."""
-        if isinstance(value, dict | list) or value == "":
+        if isinstance(value, bool | dict | list) or value == "":
             raise self._error(key, f"expected one value, got {_shown(value)}", number)
         option = f"--{key.replace('_', '-')}"
         parser = _Options(prog="", add_help=False)
         add_settings(parser)
         try:
-            switch = [option] if value else []
-            given = parser.parse_args(switch if isinstance(value, bool) else [f"{option}={value}"])
-            return getattr(given, key)
+            return getattr(parser.parse_args([f"{option}={value}"]), key)
         except UserError as error:
-            message = str(error).removeprefix(f"argument {option}: ")
-            raise self._error(key, f"{message}, got {_shown(value)}", number) from None
+            raise self._error(key, str(error).removeprefix(f"argument {option}: "), number) from None
 
     def _texts(self, key: str, value: Any) -> None:
-        if not isinstance(value, list) or not all(isinstance(text, str) and text.strip() for text in value):
-            raise self._error(key, f"expected a list of texts, got {_shown(value)}")
+        texts = isinstance(value, list) and all(isinstance(text, str) and text.strip() for text in value)
+        if not texts or not value:
+            raise self._error(key, f"expected a list of at least one text, got {_shown(value)}")
         twice = [text for text, times in Counter(value).items() if times > 1]
         if twice:
             raise self._error(key, f"'{twice[0]}' stands twice")
