@@ -11,7 +11,7 @@ from eval_mm.errors import UserError
 from eval_mm.few_shot import Examples, FewShot, check_few_shot, load_examples
 from eval_mm.judge import Asked, check_on_request, run_config
 from eval_mm.prompt import to_request
-from eval_mm.schema import BoxScale, Mark, ModelInfo, Protocol, Request, Task
+from eval_mm.schema import BoxScale, Mark, ModelInfo, Protocol, Request, Sample, Task
 from eval_mm.variant import AS_IT_IS, Variant
 
 
@@ -34,17 +34,14 @@ class Plan:
     on_request: tuple[str, ...] = ()
     variant: Variant = AS_IT_IS
 
+    def request(self, sample: Sample) -> Request:
+        """What is asked about a sample."""
+        examples = self.examples.of(sample) if self.examples else ()
+        return to_request(sample, self.protocol, self.dataset.root.path, examples)
+
     def requests(self) -> list[Request]:
         """What is asked about each sample, in the order of the data."""
-        return [
-            to_request(
-                sample,
-                self.protocol,
-                self.dataset.root.path,
-                self.examples.of(sample) if self.examples else (),
-            )
-            for sample in self.dataset.samples
-        ]
+        return [self.request(sample) for sample in self.dataset.samples]
 
     def entry(self, model: ModelInfo) -> store.TaskEntry:
         """The plan as the manifest holds it."""
