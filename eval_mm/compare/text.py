@@ -21,7 +21,7 @@ def render(found: Comparison, width: int = WIDTH) -> str:
     compared = [task for task in found.tasks if task.numbers]
     if compared:
         parts += [_numbers(compared), _evidence(compared, width)]
-    parts += [_lines(_left_out(found), width), _lines(_words(found), width)]
+    parts += [_lines(left_out(found), width), _lines(words(found), width)]
     parts += [_samples(task, width) for task in found.tasks if task.changed and not _is_shown(task, found)]
     return "\n\n".join(part for part in parts if part)
 
@@ -52,7 +52,7 @@ def _numbers(tasks: Sequence[TaskComparison]) -> str:
         interval = "-" if one.ci95 is None else f"{one.ci95[0]:+.2f} to {one.ci95[1]:+.2f}"
         stderr = "-" if one.stderr is None else f"{one.stderr:.2f}"
         values = (f"{one.first:.2f}", f"{one.second:.2f}", f"{one.difference:+.2f}", stderr)
-        rows.append((name, metric, f"{task.num_samples:,}", *values, interval, _p(one.p_holm)))
+        rows.append((name, metric, f"{task.num_samples:,}", *values, interval, p_text(one.p_holm)))
     return align(rows, {0, 1})
 
 
@@ -63,7 +63,7 @@ def _evidence(tasks: Sequence[TaskComparison], width: int) -> str:
         detectable = "-" if one.detectable is None else f"{one.detectable:.2f}"
         first = task.task != last
         counts = (count(len(task.gained)), count(len(task.lost))) if first else ("", "")
-        rows.append((name or metric, _p(one.p), detectable, *counts, _note(task) if first else ""))
+        rows.append((name or metric, p_text(one.p), detectable, *counts, note(task) if first else ""))
         last = task.task
     compared = sum(len(task.numbers) for task in tasks)
     meaning = (
@@ -81,13 +81,14 @@ def _listed(tasks: Sequence[TaskComparison]) -> Iterator[tuple[TaskComparison, s
             yield task, "" if turn else task.task, metric, one
 
 
-def _p(p: float | None) -> str:
+def p_text(p: float | None) -> str:
+    """A p-value as it is shown; nobody needs more digits."""
     if p is None:
         return "-"
     return "<0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
-def _note(task: TaskComparison) -> str:
+def note(task: TaskComparison) -> str:
     """What to know of the numbers of both runs, and of each alone."""
     one, other = task.marks
     notes = [mark for mark in one if mark in other]
@@ -98,7 +99,7 @@ def _note(task: TaskComparison) -> str:
     return ", ".join(notes)
 
 
-def _left_out(found: Comparison) -> Iterator[str]:
+def left_out(found: Comparison) -> Iterator[str]:
     """What was not compared."""
     for task in found.tasks:
         if task.refused:
@@ -113,7 +114,7 @@ def _left_out(found: Comparison) -> Iterator[str]:
         yield from (f"{side}: {problem}" for problem in run.problems)
 
 
-def _words(found: Comparison) -> Iterator[str]:
+def words(found: Comparison) -> Iterator[str]:
     """Which run is better on which tasks."""
     groups: dict[int, list[str]] = {1: [], -1: [], 0: []}
     same, nothing = [], []
