@@ -14,11 +14,11 @@ Shapes: S image_size.
 import struct
 import zlib
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
 from qwen_vl.errors import ImageError
@@ -46,16 +46,29 @@ _DECODER_ERRORS: Final = (
 
 def load_image(path: str | Path) -> Image.Image:
     """Decode a file to RGB; ImageError names the path if it is missing, broken, empty or too large."""
+    return decode(path, str(path))
+
+
+def decode(
+    source: str | Path | BinaryIO,
+    name: str,
+    max_pixels: int = MAX_PIXELS,
+    formats: tuple[str, ...] | None = None,
+) -> Image.Image:
+    """Decode a file to RGB, of the given formats only; ImageError begins with the name."""
     try:
-        with Image.open(path) as image:
-            _check_size(image, str(path))
+        with Image.open(source, formats=formats) as image:
+            _check_size(image, name, max_pixels)
             return image.convert("RGB")
     except FileNotFoundError as error:
-        raise ImageError(f"{path}: no such image file") from error
+        raise ImageError(f"{name}: no such image file") from error
+    except UnidentifiedImageError as error:
+        known = "" if formats is None else f" of a known format ({', '.join(formats)})"
+        raise ImageError(f"{name}: cannot be read as an image{known or f' ({error})'}") from error
     except OSError as error:
-        raise ImageError(f"{path}: cannot be read as an image ({error})") from error
+        raise ImageError(f"{name}: cannot be read as an image ({error})") from error
     except _DECODER_ERRORS as error:
-        raise ImageError(f"{path}: cannot be read as an image ({type(error).__name__}: {error})") from error
+        raise ImageError(f"{name}: cannot be read as an image ({type(error).__name__}: {error})") from error
 
 
 def preprocess(image: Image.Image, image_size: int) -> Tensor:
@@ -68,9 +81,9 @@ def preprocess(image: Image.Image, image_size: int) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values_SS3.transpose(2, 0, 1)))
 
 
-def _check_size(image: Image.Image, name: str) -> None:
+def _check_size(image: Image.Image, name: str, max_pixels: int = MAX_PIXELS) -> None:
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError(f"{name}: is {width} x {height} pixels, nothing to see")
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{name}: is {width} x {height} pixels, more than {MAX_PIXELS}; make it smaller")
+    if width * height > max_pixels:
+        raise ImageError(f"{name}: is {width} x {height} pixels, more than {max_pixels}; make it smaller")

@@ -219,6 +219,12 @@ class Tokenizer:
         """
         return self._encoding.decode(self._without_specials(ids, keep_image_special), errors="replace")
 
+    def answer_bytes(self, token: int, keep_image_special: bool = False) -> bytes:
+        """What one id adds to the bytes of `decode_answer`: a character may be spread over several."""
+        return b"".join(
+            map(self._encoding.decode_single_token_bytes, self._without_specials([token], keep_image_special))
+        )
+
     def _without_specials(self, ids: Iterable[int], keep_image_special: bool) -> list[int]:
         kept = self._kept_ids if keep_image_special else frozenset[int]()
         return [i for i in ids if i < self.eod_id or i in kept]

@@ -1,0 +1,1 @@
+"""The model behind OpenAI's API: `python -m qwen_vl serve`."""
