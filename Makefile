@@ -16,8 +16,9 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,dev]'
 	@touch $@
 
-demo: setup  ## RefCOCO on the bundled demo data with the bundled demo model
+demo: setup  ## RefCOCO on the bundled demo data with the bundled demo model, and a report to look at
 	$(BIN)/python -m eval_mm run --task refcoco --model demo --data demo
+	$(BIN)/python -m eval_mm report results/runs/demo --published --format html
 
 test: setup  ## everything that guards correctness, under 6 minutes on 2 cores
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n auto --dist loadfile -m "not slow"

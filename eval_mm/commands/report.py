@@ -30,7 +30,7 @@ task and run, failures first, and stays below --max-mb.
 
 FORMATS = ("table", "md", "csv", "latex", "html")
 PAGE = "report.html"
-MAX_SAMPLES, MAX_MB = 500, 25
+MB = 1_000_000
 
 
 def add_options(parser: Parser) -> None:
@@ -56,8 +56,8 @@ def add_options(parser: Parser) -> None:
         metavar="DIR",
         help="where the pictures are (default: the data root of each run)",
     )
-    page.add_argument("--max-samples", type=positive, metavar="N", help=f"default {MAX_SAMPLES}")
-    page.add_argument("--max-mb", type=positive, metavar="MB", help=f"megabytes of 10^6 (default {MAX_MB})")
+    page.add_argument("--max-samples", type=positive, metavar="N", help="default 500")
+    page.add_argument("--max-mb", type=positive, metavar="MB", help="megabytes of 10^6 bytes, default 25")
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -71,7 +71,7 @@ def command(arguments: argparse.Namespace) -> int:
     said = remarks(runs)
     out = Path(arguments.out) if arguments.out else None
     if arguments.format == "html":
-        from eval_mm.report.html import write_html
+        from eval_mm.report.html import MAX_BYTES, MAX_SAMPLES, write_html
 
         page = out or runs[0].folder / PAGE
         write_html(
@@ -80,7 +80,7 @@ def command(arguments: argparse.Namespace) -> int:
             data=Path(arguments.data) if arguments.data else None,
             published=arguments.published,
             max_samples=arguments.max_samples or MAX_SAMPLES,
-            max_bytes=(arguments.max_mb or MAX_MB) * 1_000_000,
+            max_bytes=arguments.max_mb * MB if arguments.max_mb else MAX_BYTES,
         )
         print(f"report: {page}")
     else:
