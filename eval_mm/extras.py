@@ -8,6 +8,7 @@ PROBES = {
     "qwen": "torch",
     "caption": "pycocoevalcap",
     "judge": "openai",
+    "api": "openai",
     "hf": "transformers",
     "tables": "openpyxl",
     "video": "av",

@@ -76,7 +76,7 @@ def plan_run(
     wanted = find(names, data, selection, few_shot, on_request, protocol, metric, references)
     info = described(model, settings, fetch)
     folder = RUNS / folder_name(model) if out is None else Path(out)
-    return Job(model, settings, info, folder, wanted, plan(wanted, info))
+    return Job(model, settings, info, folder, wanted, plan(wanted, info, settings.variant()))
 
 
 def described(model: str | Backend, settings: Settings, fetch: bool = True) -> ModelInfo:

@@ -55,12 +55,20 @@ class Server:
         except (ValueError, APIConnectionError, APIStatusError) as error:
             raise self._fault(error) from None
 
-    async def get(self, path: str) -> Any:
-        """The reply as JSON; raises as `post` does."""
+    async def models(self) -> list[Any]:
+        """What the server lists as its models, empty where it has no list to show; raises Stop or Again."""
         try:
-            return await self._client.get(path, cast_to=object)
-        except (ValueError, APIConnectionError, APIStatusError) as error:
-            raise self._fault(error) from None
+            value: Any = await self._client.get("/models", cast_to=object)
+        except (APIConnectionError, APIStatusError) as error:
+            fault = self._fault(error)
+            # a key may ask and yet not list, and some servers have no list
+            if isinstance(fault, Refused) or getattr(error, "status_code", 0) in (403, 404, 501):
+                return []
+            raise fault from None
+        except ValueError:
+            return []
+        listed = value.get("data") if isinstance(value, dict) else None
+        return listed if isinstance(listed, list) else []
 
     async def close(self) -> None:
         """Ends the connections."""

@@ -1,6 +1,7 @@
 """Options that several verbs share, and the types of their values."""
 
 import argparse
+import json
 from dataclasses import fields
 from typing import Any, get_args
 
@@ -42,12 +43,60 @@ def add_settings(parser: Parser) -> None:
         choices=get_args(BoxScale),
         help="the unit of the coordinates the model writes, where it is not known of its family",
     )
+    add_wording(parser)
+    add_server(parser)
     hf = parser.add_argument_group("models of transformers (hf:FOLDER_OR_ID)")
     hf.add_argument("--adapter", type=filled, metavar="DIR", help="a LoRA adapter of peft on top")
     hf.add_argument("--device-map", metavar="MAP", help="auto, balanced, ...: the model over several GPUs")
     hf.add_argument(
         "--batch-tokens", type=positive, metavar="N", help="tokens a batch (default 32768 on a GPU)"
     )
+
+
+def add_wording(parser: Parser) -> None:
+    """What is asked in place of the protocol's own words and limit."""
+    add = parser.add_argument_group("the protocol in other words (results then name it apart)").add_argument
+    add(
+        "--prompt-template",
+        type=filled,
+        metavar="FILE",
+        help="the prompt: text with {question}, {choices}, {hint} or {prompt}, the protocol's whole prompt",
+    )
+    add("--system", type=filled, metavar="TEXT", help="a system text, or the file of one")
+    add("--max-new-tokens", type=positive, metavar="N", help="of an answer and the reasoning before it")
+
+
+def add_server(parser: Parser) -> None:
+    """How a model behind a server is asked."""
+    add = parser.add_argument_group("models behind a server (openai:NAME)").add_argument
+    add("--base-url", metavar="URL", help="a server that speaks OpenAI's chat completions (default: theirs)")
+    add("--api-key-env", metavar="NAME", help="the variable that has the key (default OPENAI_API_KEY)")
+    add("--temperature", type=temperature_or_server, metavar="T", help="0 (default) to 2, or 'server'")
+    add(
+        "--generation-seed",
+        type=count,
+        metavar="S",
+        help="of drawn answers, where the server takes one",
+    )
+    add(
+        "--reasoning-effort",
+        type=filled,
+        metavar="E",
+        help="low, medium, high, ...: as the server has it",
+    )
+    add("--extra-body", type=json_object, metavar="JSON", help="further fields of every request")
+    add(
+        "--max-image-size",
+        type=positive,
+        metavar="N",
+        help="shrink pictures with a longer side than N pixels",
+    )
+    add("--max-concurrency", type=positive, metavar="N", help="calls at once, fewer if too many (default 16)")
+    add("--timeout", type=seconds, metavar="S", help="seconds a call may take (default 300)")
+    add("--tries", type=positive, metavar="N", help="of a call that fails (default 8)")
+    add("--price-in", type=money, metavar="USD", help="per million tokens read")
+    add("--price-out", type=money, metavar="USD", help="per million tokens written")
+    add("--max-cost", type=money, metavar="USD", help="stop before this command has spent more")
 
 
 def chosen_settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -83,9 +132,31 @@ def seconds(text: str) -> float:
     return _number(text, "a number of seconds above 0", 86_400, above=0.0)
 
 
+def temperature_or_server(text: str) -> float | str:
+    """What answers are drawn with; "server" leaves it to the server."""
+    return text if text == "server" else _number(text, "0 to 2, or 'server'", 2.0)
+
+
 def temperature(text: str) -> float | None:
-    """What answers are drawn with; None leaves it to the server."""
+    """The same, None for the server's."""
     return None if text == "server" else _number(text, "0 to 2, or 'server'", 2.0)
+
+
+def json_object(text: str) -> str:
+    """A JSON object, in the form that is the same for equal ones."""
+    from eval_mm.data import without_repeats
+
+    try:
+        found = json.loads(text, object_pairs_hook=without_repeats, parse_constant=_no_number)
+    except (ValueError, RecursionError) as error:
+        raise argparse.ArgumentTypeError(f"expected a JSON object: {error}") from None
+    if not isinstance(found, dict):
+        raise argparse.ArgumentTypeError('expected a JSON object, such as {"top_p": 0.9}')
+    return json.dumps(found, sort_keys=True, ensure_ascii=False)
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no JSON")
 
 
 def _number(text: str, what: str, most: float, above: float = -1.0) -> float:

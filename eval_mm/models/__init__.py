@@ -8,11 +8,13 @@ same `info` without: what cannot be had is found before an hour is spent on anot
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from eval_mm import extras
+from eval_mm.calls.access import KEY_NAME
 from eval_mm.errors import UserError
 from eval_mm.schema import Backend, BoxScale, ModelInfo, Request
+from eval_mm.variant import Variant, read_variant
 
 
 class NotHereError(UserError):
@@ -39,12 +41,40 @@ SCHEMES = {
         extra="hf",
         takes=("device", "dtype", "box_scale", "device_map", "adapter", "batch_tokens"),
     ),
+    "openai": Scheme(
+        "eval_mm.models.openai_api:OpenAIBackend",
+        extra="api",
+        takes=(
+            "box_scale",
+            "base_url",
+            "api_key_env",
+            "temperature",
+            "generation_seed",
+            "reasoning_effort",
+            "extra_body",
+            "max_image_size",
+            "max_concurrency",
+            "timeout",
+            "tries",
+            "price_in",
+            "price_out",
+            "max_cost",
+        ),
+    ),
+    "py": Scheme("eval_mm.models.own_class:OwnBackend", takes=("device", "dtype", "box_scale")),
 }
+
+WORDING = ("prompt_template", "system", "max_new_tokens")
+"""Settings that change what is asked and not how the model runs: every back end takes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What the user may choose of how a model runs; each back end takes what concerns it."""
+    """What the user may choose of how a model is asked and runs; each back end takes what concerns it.
+
+    `temperature` is "server" where the server is to choose it. `extra_body` is a JSON object, as text. Times
+    are in seconds, prices in dollars per million tokens.
+    """
 
     device: str = "auto"
     dtype: str = "auto"
@@ -52,6 +82,26 @@ class Settings:
     device_map: str | None = None
     adapter: str | None = None
     batch_tokens: int | None = None
+    prompt_template: str | None = None
+    system: str | None = None
+    max_new_tokens: int | None = None
+    base_url: str | None = None
+    api_key_env: str = KEY_NAME
+    temperature: float | Literal["server"] = 0.0
+    generation_seed: int | None = None
+    reasoning_effort: str | None = None
+    extra_body: str | None = None
+    max_image_size: int | None = None
+    max_concurrency: int = 16
+    timeout: float = 300.0
+    tries: int = 8
+    price_in: float | None = None
+    price_out: float | None = None
+    max_cost: float | None = None
+
+    def variant(self) -> Variant:
+        """How the protocols' own wording and limits are changed; UserError for files that cannot be used."""
+        return read_variant(self.prompt_template, self.system, self.max_new_tokens)
 
 
 DEFAULTS = Settings()
@@ -60,7 +110,8 @@ DEFAULTS = Settings()
 def load(spec: str, settings: Settings = DEFAULTS) -> Backend:
     """The back end for `--model SPEC`; raises UserError where it cannot be had.
 
-    `demo`, `echo[:FILE]`, else a folder or hub id of a Qwen-VL checkpoint.
+    `demo`, `openai:NAME`, `hf:FOLDER_OR_ID`, `py:module:Class`, `echo[:FILE]`, else a folder or hub id of a
+    Qwen-VL checkpoint.
     """
     backend: Backend = _class_of(spec, settings).load(spec, _value(spec), settings)
     return backend
@@ -100,10 +151,11 @@ def _class_of(spec: str, settings: Settings) -> Any:
     """
     name, colon, value = spec.partition(":")
     if not spec or (colon and name in SCHEMES and not value):
-        raise UserError(f"--model '{spec}': incomplete; a folder, a hub id, demo, echo or echo:FILE")
+        forms = "a folder, a hub id, demo, openai:NAME, hf:FOLDER_OR_ID, py:module:Class, echo or echo:FILE"
+        raise UserError(f"--model '{spec}': incomplete; {forms}")
     scheme = scheme_of(spec)
     for field in fields(Settings):
-        if field.name not in scheme.takes and getattr(settings, field.name) != field.default:
+        if field.name not in (*WORDING, *scheme.takes) and getattr(settings, field.name) != field.default:
             raise UserError(f"--{field.name.replace('_', '-')} is not for --model {spec}")
     if scheme.extra is not None:
         extras.require(scheme.extra, f"--model {spec}")

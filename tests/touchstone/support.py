@@ -1,11 +1,6 @@
 """Small runs to judge, and the server that judges them."""
 
 import json
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +11,6 @@ from eval_mm.calls.patience import Patience
 from touchstone.asking import Limits
 from touchstone.options import Options
 
-KEY = "sk-test-4f7d0aa1c2"
 QUICK = Patience(tries=12, first=0.01, longest=0.05)
 
 
@@ -61,27 +55,6 @@ def write_run(
     run = tmp_path / "run"
     eval_mm.evaluate(f"echo:{file}", "touchstone_en", data, out=run)
     return run
-
-
-@contextmanager
-def served(tmp_path: Path, **config: Any) -> Iterator[str]:
-    """The base URL of a server in another process."""
-    path = tmp_path / "server.json"
-    path.write_text(json.dumps({"log": str(tmp_path / "server.log"), **config}), encoding="utf-8")
-    program = Path(__file__).with_name("server.py")
-    process = subprocess.Popen([sys.executable, str(program), str(path)], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    try:
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}/v1"
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def asked(tmp_path: Path) -> Counter[str]:
-    """How the server answered, by kind."""
-    return Counter(line.split()[0] for line in (tmp_path / "server.log").read_text().splitlines())
 
 
 def options(url: str, **changes: Any) -> Options:

@@ -18,7 +18,8 @@ from eval_mm.calls.access import access
 from eval_mm.calls.cost import Prices
 from eval_mm.errors import UserError
 from tests.data_scripts.support import tree
-from tests.touchstone.support import KEY, asked, journal, options, served, write_run
+from tests.serving import KEY, asked, served
+from tests.touchstone.support import journal, options, write_run
 from tests.touchstone.test_scores import Given, write_journal
 from touchstone import cli
 from touchstone.openai_judge import OpenAIJudge

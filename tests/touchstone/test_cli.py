@@ -10,7 +10,8 @@ import eval_mm
 from eval_mm import cli as harness
 from eval_mm.data import DEMO_ROOT
 from tests.data_scripts.support import read_jsonl
-from tests.touchstone.support import KEY, asked, journal, rows, served, write_run
+from tests.serving import KEY, asked, served
+from tests.touchstone.support import journal, rows, write_run
 from touchstone import cli
 
 Capture = pytest.CaptureFixture[str]

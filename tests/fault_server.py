@@ -1,4 +1,4 @@
-"""A judge's server that misbehaves, in a process of its own: `python tests/touchstone/server.py CONFIG`.
+"""A model's server that misbehaves, in a process of its own: `python tests/fault_server.py CONFIG`.
 
 It prints its port, and writes one line for each request to a log file: how it answered, and whom. Faults are
 drawn by a seed, so a run can be repeated.
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 FAULTS = ("429", "500", "503", "reset", "slow", "empty", "unreadable", "garbage")
+"""What a judge's server does. A reply that is `empty` or `unreadable` is one all the same, and is paid."""
 
 
 class Answer(NamedTuple):
@@ -24,14 +25,15 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
 
-def chat(text: str, finish: str = "stop") -> Answer:
-    """A chat completion, and why it ended."""
+def chat(text: str, finish: str = "stop", **further: Any) -> Answer:
+    """A chat completion, why it ended, and further fields of its message."""
+    message = {"role": "assistant", "content": text, **further}
     value = {
         "id": "x",
         "object": "chat.completion",
         "created": 0,
         "model": "m",
-        "choices": [{"index": 0, "finish_reason": finish, "message": {"role": "assistant", "content": text}}],
+        "choices": [{"index": 0, "finish_reason": finish, "message": message}],
         "usage": {"prompt_tokens": 700, "completion_tokens": 20, "total_tokens": 720},
     }
     return Answer(200, json.dumps(value).encode(), {})
@@ -44,16 +46,18 @@ def fault(status: int, message: str, **headers: str) -> Answer:
 
 
 class Server:
-    """Answers by a config: `faults` (a share), `seed`, `delay` (seconds), `key`, `says`, `log`.
+    """Answers by a config: `faults` (a share) of `kinds`, `seed`, `delay` (seconds), `key`, `says`, `log`.
 
-    `refuses` is a text whose questions get 400, `finish` why a reply ended.
+    `refuses` is a text whose questions get 400, `finish` why a reply ended, `further` more fields of its
+    message, `models` what it lists, `capacity` how many calls at once it takes before it says 429, `keep` a
+    folder for the bodies it is sent.
     """
 
     def __init__(self, config: dict[str, Any]):
         self.config = config
         self.rng = random.Random(config.get("seed", 0))
         self.log = open(config["log"], "a", encoding="utf-8") if config.get("log") else None  # noqa: SIM115
-        self.seen = 0
+        self.seen = self.under_way = 0
 
     def note(self, kind: str, body: bytes) -> None:
         """One line of the log, on disk at once."""
@@ -61,9 +65,21 @@ class Server:
             self.log.write(f"{kind} {hashlib.sha256(body).hexdigest()[:12]}\n")
             self.log.flush()
 
+    async def reply(self, request: str, key: str, body: bytes) -> Answer | None:
+        """What goes back for one request: its list of models, or an answer."""
+        if not request.startswith("GET "):
+            return await self.answer(key, body)
+        if self.config.get("key") is not None and key != f"Bearer {self.config['key']}":
+            return fault(401, "Incorrect API key provided")
+        if "models" not in self.config:
+            return fault(404, "no such page")
+        return Answer(200, json.dumps({"object": "list", "data": self.config["models"]}).encode(), {})
+
     async def answer(self, key: str, body: bytes) -> Answer | None:
         """What goes back for one request."""
         self.seen += 1
+        if self.config.get("keep"):
+            Path(self.config["keep"], f"{self.seen:04}.json").write_bytes(body)
         wanted = self.config.get("key")
         if wanted is not None and key != f"Bearer {wanted}":
             self.note("401", body)
@@ -74,16 +90,20 @@ class Server:
         if self.config.get("refuses") and self.config["refuses"].encode() in body:
             self.note("400", body)
             return fault(400, "content filter")
+        if self.under_way > self.config.get("capacity", self.under_way):
+            self.note("429", body)
+            return fault(429, "too many", retry_after_ms="5")
         if self.config.get("delay"):
             await asyncio.sleep(self.config["delay"])
         if self.rng.random() < self.config.get("faults", 0.0):
-            kind = self.rng.choice(FAULTS)
+            kind = self.rng.choice(self.config.get("kinds", FAULTS))
             self.note(kind, body)
             return await self.misbehave(kind)
         self.note("ok", body)
         said = self.config.get("says")
         finish = self.config.get("finish", "stop")
-        return chat(said if said is not None else "6.5 8\nThe second is closer to the description.", finish)
+        text = said if said is not None else "6.5 8\nThe second is closer to the description."
+        return chat(text, finish, **self.config.get("further", {}))
 
     async def misbehave(self, kind: str) -> Answer | None:
         """One fault."""
@@ -101,6 +121,11 @@ class Server:
                 return chat("Answer 1 deserves a 7 and answer 2 an 8.")
             case "garbage":
                 return Answer(200, b"<html>busy</html>", {})
+            case "truncated":
+                whole = chat("(100,200),(500,600)").body
+                return Answer(200, whole[: len(whole) // 2], {})
+            case "cut":
+                return Answer(200, chat("1").body, {"content-length": "9999"})
         return None
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -113,7 +138,11 @@ class Server:
                     line.partition(": ")[2] for line in lines if line.lower().startswith("authorization:")
                 ]
                 body = await reader.readexactly(int(fields.get("content-length", "0")))
-                found = await self.answer(keys[0] if keys else "", body)
+                self.under_way += 1
+                try:
+                    found = await self.reply(lines[0], keys[0] if keys else "", body)
+                finally:
+                    self.under_way -= 1
                 if found is None:
                     writer.transport.abort()
                     return
@@ -121,6 +150,9 @@ class Server:
                 told = "".join(f"{name}: {value}\r\n" for name, value in (given | found.headers).items())
                 writer.write(f"HTTP/1.1 {found.status} X\r\n{told}\r\n".encode() + found.body)
                 await writer.drain()
+                if int((given | found.headers)["content-length"]) != len(found.body):
+                    writer.transport.abort()
+                    return
         except (asyncio.IncompleteReadError, ConnectionError):
             pass
         finally:

@@ -1,0 +1,163 @@
+"""The calls to one model behind a server: what each may cost, what comes of it, and when to stop asking."""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any, NamedTuple
+
+from eval_mm.calls.cost import Budget
+from eval_mm.calls.faults import Again, Refused, Stop
+from eval_mm.calls.pacing import Pacing
+from eval_mm.calls.patience import Patience, patiently
+from eval_mm.calls.server import Server
+from eval_mm.models.openai_target import WHO, Target
+from eval_mm.models.wire import Chat, Parts
+from eval_mm.schema import Prediction, Request
+
+PER_CALL, PER_PICTURE = 64, 4096
+"""Tokens of a call besides its texts, and of a picture, before a server has counted some: more than most."""
+
+FILTERED = frozenset(
+    {"content_filter", "content_policy_violation", "moderation_blocked", "data_inspection_failed"}
+)
+"""Codes with which servers refuse a question for what it says or shows."""
+
+SAME_FAULT = 10
+"""Questions refused for one reason, and none ever answered, before all are taken for refused."""
+
+LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
+"""What servers call the most new tokens: some know one name only, and say so."""
+
+HINTS = {"temperature": "--temperature server leaves it out", "logprobs": "--protocol instruct needs none"}
+
+
+class Asked(NamedTuple):
+    """A request ready to be posted: what it says, its picture's size as sent, more tokens than it needs."""
+
+    request: Request
+    wire: Chat | Parts
+    body: dict[str, object]
+    size: tuple[int, int] | None
+    tokens: float
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the calls of this process came to."""
+
+    budget: Budget
+    answered: int = 0
+    read: int = 0
+    written: int = 0
+    overloads: int = 0
+    most_read: int = 0
+    other_limit: bool = False
+    served: set[str] = field(default_factory=set)
+    refused: Counter[str] = field(default_factory=Counter)
+
+    def check_refusals(self) -> None:
+        """Raises Stop where the server seems to refuse everything, for one reason."""
+        for reason, times in self.refused.items():
+            if not self.answered and times >= SAME_FAULT:
+                hints = [f"; {hint}" for word, hint in HINTS.items() if word in reason]
+                raise Stop(f"{WHO} refuses the first {times} questions: {reason}{''.join(hints)}")
+
+    def told(self, target: Target) -> str:
+        """In one line, for the user."""
+        parts = [
+            f"{self.answered:,} answers from {target.access.base_url}: {self.read:,} tokens read, "
+            f"{self.written:,} written"
+        ]
+        if self.budget.prices is not None:
+            parts.append(f"${self.budget.spent:.4f} spent")
+        if others := sorted(self.served - {target.info.name}):
+            parts.append(f"the model calls itself {' and '.join(others)}")
+        if self.overloads:
+            parts.append(f"the server was overloaded {self.overloads:,} times, and then asked less at once")
+        return "; ".join(parts)
+
+
+class Caller:
+    """Asks a server; everything here but the making happens in one event loop."""
+
+    def __init__(self, target: Target, tally: Tally, most: int, seconds: float, patience: Patience):
+        self.server = Server(target.access, target.info.name, seconds, WHO)
+        self.pacing = Pacing(most)
+        self._tally, self._seconds, self._patience = tally, seconds, patience
+        self._settled = asyncio.Event()
+        self._under_way = 0
+
+    async def answer(self, asked: Asked) -> Prediction:
+        """The answer to one request, or its error; raises Stop where no call would do better."""
+        held = await self._hold(asked)
+        spent = (0.0, 0.0)
+        self._under_way += 1
+        try:
+            call = partial(self._call, asked)
+            found = await patiently(call, self._patience, self._seconds, self.pacing, WHO)
+            spent = self._count(asked, found)
+            return replace(
+                found,
+                text=self.server.hidden(found.text),
+                reasoning=self.server.hidden(found.reasoning),
+                image_size=asked.size,
+            )
+        except Refused as fault:
+            if fault.code in FILTERED:
+                self._tally.answered += 1
+                return Prediction(asked.request.id, str(fault), stop_reason="refusal")
+            self._tally.refused["".join(char for char in str(fault) if not char.isdigit())] += 1
+            return Prediction(asked.request.id, error=str(fault))
+        except Again as fault:
+            if self.pacing.halted:
+                raise Stop("nothing more is asked") from None
+            return Prediction(asked.request.id, error=str(fault))
+        finally:
+            self._tally.budget.settle(held, *spent)
+            self._under_way -= 1
+            self._settled.set()
+
+    async def _call(self, asked: Asked) -> Prediction:
+        try:
+            value = await self._post(asked)
+        except Refused as fault:
+            if self._tally.other_limit or not any(f"'{name}'" in str(fault) for name in LIMITS):
+                raise
+            self._tally.other_limit = True
+            value = await self._post(asked)
+        found = asked.wire.read(value, asked.request)
+        if isinstance(served := value.get("model"), str):
+            self._tally.served.add(self.server.hidden(served)[:100])
+        return found
+
+    async def _post(self, asked: Asked) -> Any:
+        body = asked.body
+        if self._tally.other_limit:
+            body = {LIMITS.get(name, name): value for name, value in body.items()}
+        return await self.server.post(asked.wire.path, body)
+
+    async def _hold(self, asked: Asked) -> float:
+        """Sets aside what the call may cost, once the calls under way leave room for it."""
+        budget = self._tally.budget
+        most = max(asked.tokens, self._tally.most_read), asked.request.max_new_tokens
+        while (held := budget.hold(*most)) is None:
+            if not self._under_way:
+                raise Stop(
+                    f"stopped at --max-cost ${budget.most:g}: ${budget.spent:.4f} are spent, and one more "
+                    f"call may cost more than the rest; all answers so far are kept, the same command with "
+                    f"more money goes on"
+                )
+            self._settled.clear()
+            await self._settled.wait()
+        return held
+
+    def _count(self, asked: Asked, found: Prediction) -> tuple[float, float]:
+        """Tokens read and written; guessed high where the server did not count."""
+        tally = self._tally
+        tally.answered += 1
+        tally.most_read = max(tally.most_read, found.prompt_tokens or 0)
+        tally.read += found.prompt_tokens or 0
+        tally.written += found.new_tokens or 0
+        read = asked.tokens if found.prompt_tokens is None else found.prompt_tokens
+        return read, asked.request.max_new_tokens if found.new_tokens is None else found.new_tokens
