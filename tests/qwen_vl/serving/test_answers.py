@@ -14,6 +14,7 @@ from PIL import Image
 from qwen_vl.chat import chat_turn
 from qwen_vl.generate import generate, mean_logprobs
 from qwen_vl.image import preprocess
+from qwen_vl.messages import Element, Turn
 from qwen_vl.prompt import ImagePart, Special, build_prompt
 from qwen_vl.session import QwenVL
 from tests.qwen_vl.serving.running import Running, chat, data_url, picture, said, serving
