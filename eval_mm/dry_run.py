@@ -60,7 +60,8 @@ def show(jobs: Sequence[Job]) -> str:
     for job, counter in zip(jobs, counters, strict=True):
         for plan in job.planned.plans:
             one = forecast(job, plan, counter)
-            rows.append((str(job.out), plan.task.name, plan.protocol.name, *_cells(one)))
+            asked_by = plan.variant.named(plan.protocol.name)
+            rows.append((str(job.out), plan.task.name, asked_by, *_cells(one)))
             total = total.plus(one)
     if len(rows) > 2:
         rows.append(("all", "", "", *_cells(total)))

@@ -18,7 +18,10 @@ RUNS = Path("results/runs")
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run folder about to be filled: the tasks that one model is asked in one way."""
+    """One run folder about to be filled: the tasks that one model is asked in one way.
+
+    With `fresh` what the folder holds is put aside, under another name.
+    """
 
     model: str | Backend
     settings: Settings
@@ -26,6 +29,7 @@ class Job:
     out: Path
     wanted: Wanted
     planned: Planned
+    fresh: bool = False
 
     def load(self) -> Backend:
         """The model, ready to be asked; UserError where it is no longer the one that was planned for."""
@@ -51,6 +55,7 @@ def plan_run(
     out: str | os.PathLike[str] | None = None,
     settings: Settings = models.DEFAULTS,
     fetch: bool = True,
+    fresh: bool = False,
 ) -> Job:
     """The job of one model and one protocol; all of it is checked that needs no loaded model.
 
@@ -67,6 +72,7 @@ def plan_run(
         out: the run folder; default results/runs/<model>.
         settings: device, dtype and the like.
         fetch: whether a model that is not here is downloaded.
+        fresh: start over; what the run folder holds is put aside.
 
     Raises:
         UserError: what makes the run impossible, in one line.
@@ -76,7 +82,7 @@ def plan_run(
     wanted = find(names, data, selection, few_shot, on_request, protocol, metric, references)
     info = described(model, settings, fetch)
     folder = RUNS / folder_name(model) if out is None else Path(out)
-    return Job(model, settings, info, folder, wanted, plan(wanted, info, settings.variant()))
+    return Job(model, settings, info, folder, wanted, plan(wanted, info, settings.variant()), fresh)
 
 
 def described(model: str | Backend, settings: Settings, fetch: bool = True) -> ModelInfo:
