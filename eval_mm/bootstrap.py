@@ -58,7 +58,7 @@ def _draw(bits: "np.random.PCG64", rows: int, clusters: int) -> "NDArray[np.intp
     """`rows` rows of clusters - 1 numbers from 0 to clusters - 1, all as likely."""
     import numpy as np
 
-    wanted = rows * (clusters - 1)
-    raw = np.asarray(bits.random_raw((wanted + 1) // 2), np.uint64).view(np.uint32)[:wanted]
-    drawn = raw.astype(np.uint64) * np.uint64(clusters) >> np.uint64(32)
-    return drawn.astype(np.intp).reshape(rows, clusters - 1)
+    half = clusters // 2  # of the raw numbers that a row takes, each of which makes two
+    raw = np.asarray(bits.random_raw(rows * half), np.uint64).view(np.uint32).reshape(rows, 2 * half)
+    drawn = raw[:, : clusters - 1].astype(np.uint64) * np.uint64(clusters) >> np.uint64(32)
+    return drawn.astype(np.intp)

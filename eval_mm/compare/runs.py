@@ -88,8 +88,8 @@ def _scored_by(run: Run, protocol: str | None) -> Run:
     if not own and not beside:
         known = sorted({*run.rescored, *(found.score_protocol for found in run.results.values())})
         raise UserError(
-            f"{run.folder}: no result of scorer {protocol}; it has {', '.join(known) or 'none'}; a protocol's is "
-            f"made by python -m eval_mm score {run.folder} --protocol P"
+            f"{run.folder}: no result of scorer {protocol}; it has {', '.join(known) or 'none'}; "
+            f"python -m eval_mm score {run.folder} --protocol P makes a protocol's"
         )
     return replace(
         run, results={name: found for name in run.results if (found := {**own, **beside}.get(name))}
