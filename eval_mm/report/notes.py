@@ -10,12 +10,13 @@ UNREAD = 0.1
 """The part of unread answers from which a number says more about the form of answers than about them."""
 
 OWN_FILE = "file-"
+SERVER = "server"
 
 
 class Mark(NamedTuple):
     """One thing to know of a number before it is compared; `percent` where it is of a part of the rows."""
 
-    kind: Literal["demo", "partial", "shots", "scorer", "version", "unread", "published"]
+    kind: Literal["demo", "partial", "shots", "scorer", "settings", "version", "unread", "published"]
     text: str
     percent: float | None = None
 
@@ -35,6 +36,8 @@ def marks(result: Result) -> tuple[Mark, ...]:
     if result.num_unparsed > UNREAD * result.num_samples:
         text = f"unparsed: {result.num_unparsed:,} of {result.num_samples:,}"
         found.append(Mark("unread", text, 100 * result.num_unparsed / result.num_samples))
+    if told := _settings(result):
+        found.append(Mark("settings", told))
     found.append(Mark("scorer", _asked_and_judged(result)))
     return tuple(found)
 
@@ -66,6 +69,15 @@ def _partial(result: Result) -> str:
     if result.num_errors:
         return "with errors"
     return "published count unknown" if result.num_published is None and not selected else "partial"
+
+
+def _settings(result: Result) -> str:
+    """What a server's model was set to, but for the greedy answers that all models give and for its place."""
+    settings = result.config.get("settings") or {}
+    told = {name: value for name, value in settings.items() if name != SERVER}
+    if told.get("temperature") == 0:
+        del told["temperature"]
+    return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _percent(part: int, whole: int | None) -> float | None:

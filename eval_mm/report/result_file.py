@@ -58,7 +58,7 @@ def _metrics(found: Any, path: Path) -> Metrics:
 def _check_config(config: Any, path: Path) -> None:
     """The parts of `config` that reports read; the rest is only shown."""
     _demand(isinstance(config, dict), path, "config", "an object", config)
-    for name in ("selection", "few_shot", "judge"):
+    for name in ("selection", "few_shot", "judge", "settings"):
         part = config.get(name)
         _demand(part is None or isinstance(part, dict), path, f"config.{name}", "an object or null", part)
     shots = (config.get("few_shot") or {"shots": 0}).get("shots")

@@ -17,6 +17,7 @@ from eval_mm.files import LOCK
 from eval_mm.report.result_file import read_result
 from eval_mm.schema import Result
 from eval_mm.store import MANIFEST, read_json
+from eval_mm.variant import base_of
 
 RESULT = "result.json"
 LONGEST_NAME = 80
@@ -149,20 +150,26 @@ def _unfinished(folder: Path, task: str, names: Iterable[str]) -> str:
 
 def _difference(result: Result, entry: Mapping[str, Any]) -> str | None:
     """In what a result is not of the run that the manifest tells of; None where it is."""
-    selection, model = entry.get("selection"), entry.get("model")
+    config, model = result.config, entry.get("model")
     pairs = {
-        "data": (result.config.get("data_sha256"), entry.get("data_sha256")),
+        "data": (config.get("data_sha256"), entry.get("data_sha256")),
         "checkpoint": (
-            result.config.get("model_fingerprint"),
+            config.get("model_fingerprint"),
             model.get("fingerprint") if isinstance(model, dict) else None,
         ),
-        "protocol": (result.prompt_protocol, entry.get("protocol")),
+        "protocol": (base_of(result.prompt_protocol), entry.get("protocol")),
+        "prompt": (config.get("variant") or {}, entry.get("variant") or {}),
         "task version": (result.version, entry.get("version")),
+        "selection": _parts("limit", "sample", of=(config.get("selection"), entry.get("selection"))),
+        "few-shot": _parts("shots", "seed", of=(config.get("few_shot"), entry.get("few_shot"))),
     }
-    if isinstance(selection, dict) and isinstance(result.config.get("selection"), dict):
-        told = {name: selection.get(name) for name in ("limit", "sample")}
-        pairs["selection"] = ({name: result.config["selection"].get(name) for name in told}, told)
     return next((name for name, (one, other) in pairs.items() if other is not None and one != other), None)
+
+
+def _parts(*names: str, of: tuple[Any, Any]) -> tuple[list[Any], list[Any]]:
+    """The named fields of both, as far as they are objects."""
+    one, other = ([part.get(name) if isinstance(part, dict) else None for name in names] for part in of)
+    return one, other
 
 
 def _said(error: UserError, folder: Path) -> str:
@@ -187,8 +194,8 @@ def _with_unique_names(runs: Sequence[Run]) -> list[Run]:
     for run in runs:
         name = run.name
         if counts[name] > 1:
-            others = [_parts(other) for other in runs if other.name == name and other is not run]
-            parts = _parts(run)
+            others = [_path(other) for other in runs if other.name == name and other is not run]
+            parts = _path(run)
             lengths = range(1, len(parts))
             length = next((n for n in lengths if all(parts[-n:] != one[-n:] for one in others)), len(parts))
             name = f"{name} ({printable('/'.join(parts[-length:]))})"
@@ -198,5 +205,5 @@ def _with_unique_names(runs: Sequence[Run]) -> list[Run]:
     return [replace(run, name=name) for run, name in zip(runs, names, strict=True)]
 
 
-def _parts(run: Run) -> list[str]:
+def _path(run: Run) -> list[str]:
     return Path(os.path.abspath(run.folder)).as_posix().split("/")

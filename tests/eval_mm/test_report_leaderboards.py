@@ -69,6 +69,7 @@ def test_equal_as_printed_is_equally_good(tmp_path: Path) -> None:
         (result(value=99.0, scorer="instruct"), "prompt qwen-vl, scorer instruct"),
         (result(value=99.0, prompt="instruct", scorer="instruct"), "instruct"),
         (result(value=99.0, prompt="unknown"), "prompt unknown, scorer qwen-vl"),
+        (result(value=99.0, prompt="qwen-vl+cot-3fa21b"), "prompt qwen-vl+cot-3fa21b, scorer qwen-vl"),
     ],
 )
 def test_what_was_measured_otherwise_is_marked_and_never_ranked(
@@ -78,6 +79,14 @@ def test_what_was_measured_otherwise_is_marked_and_never_ranked(
     table = boxes(tmp_path, other)
     assert best(table) == {"Qwen-VL-7B"}
     assert note in named(table, "m").note
+
+
+def test_what_a_server_was_set_to_is_noted(tmp_path: Path) -> None:
+    """Answers drawn at random are not the greedy ones of all other models; where the server is is its own."""
+    drawn = result(settings={"server": "http://x/v1", "temperature": 0.7, "seed": 1})
+    greedy = result(model="greedy", settings={"server": "http://x/v1", "temperature": 0})
+    table = boxes(tmp_path, drawn, greedy, published=False)
+    assert [row.note for row in table.rows] == ["temperature 0.7, seed 1, qwen-vl", "qwen-vl"]
 
 
 def test_those_measured_alike_in_another_way_rank_among_themselves(tmp_path: Path) -> None:

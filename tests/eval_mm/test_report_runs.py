@@ -173,6 +173,8 @@ def test_a_run_that_never_began(tmp_path: Path) -> None:
         ({"protocol": "instruct"}, "protocol"),
         ({"version": 2}, "task version"),
         ({"selection": {"limit": 8, "sample": None, "seed": 0}}, "selection"),
+        ({"few_shot": {"shots": 4, "seed": 0}}, "few-shot"),
+        ({"variant": {"name": "cot"}}, "prompt"),
     ],
 )
 def test_a_result_of_an_earlier_run_says_so(entry: dict[str, Any], told: str, tmp_path: Path) -> None:
@@ -182,6 +184,20 @@ def test_a_result_of_an_earlier_run_says_so(entry: dict[str, Any], told: str, tm
         f"refcoco_val: result.json is of an earlier run, the one that was begun since has another {told}: "
         f"half-finished, the same run command goes on",
     )
+
+
+def test_a_result_of_the_run_itself_says_nothing(tmp_path: Path) -> None:
+    """A prompt of one's own, few-shot and --limit are no earlier run where the manifest has them too."""
+    variant, few_shot = {"name": "cot", "system": "think"}, {"shots": 4, "seed": 1}
+    asked = result(
+        prompt="qwen-vl+cot-3fa21b",
+        variant=variant,
+        few_shot={**few_shot, "train_sha256": "t", "num_train": 9},
+        selection={"limit": 8},
+    )
+    told = {"variant": variant, "few_shot": few_shot, "selection": {"limit": 8, "sample": None, "seed": 0}}
+    folder = write(write_manifest(tmp_path / "run", "refcoco_val", **told), asked)
+    assert load(folder).problems == ()
 
 
 @pytest.mark.parametrize(
