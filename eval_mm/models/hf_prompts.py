@@ -40,6 +40,8 @@ def prompted(request: Request, processor: Any, open_picture: Callable[[str], Any
     pictures = [open_picture(part.path) for part in request.prompt if isinstance(part, Image)]
     if processor.chat_template or processor.tokenizer.chat_template:
         made = _by_template(request, processor, pictures)
+    elif request.system:
+        raise ValueError("the model has no chat template, so a system text cannot be said")
     else:
         made = _plain(request, processor, pictures)
     made.pop("labels", None)  # PaliGemma's processor prepares for training too
@@ -56,9 +58,10 @@ def _by_template(request: Request, processor: Any, pictures: Sequence[Any]) -> d
             content.append({"type": "image", "image": next(coming)})
         elif not isinstance(part, Mark):
             content.append({"type": "text", "text": part})
+    system = [{"role": "system", "content": [{"type": "text", "text": request.system}]}]
     return dict(
         processor.apply_chat_template(
-            [[{"role": "user", "content": content}]],
+            [[*(system if request.system else []), {"role": "user", "content": content}]],
             add_generation_prompt=True,
             tokenize=True,
             return_dict=True,

@@ -89,9 +89,9 @@ class OpenAIBackend:
         return [self._tally.told(self._target)] if self._tally.answered else []
 
     def _asked(self, request: Request, pictures: Pictures) -> Asked:
-        fixed, limit = self._target.fixed, self._target.limit
+        target = self._target
         assert request.chat or self.info.plain, f"{self.info.name} knows chat turns only"
-        wire = Chat(fixed, limit) if request.chat else Parts(fixed)
+        wire = Chat(target.chat, target.limit) if request.chat else Parts(target.plain)
         body = wire.body(request, lambda path: pictures.sent(path).url)
         shown = images_of(request.prompt)
         counts = self.info.box_scale == "resized" and len(shown) == 1

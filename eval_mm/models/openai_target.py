@@ -51,11 +51,15 @@ SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A model behind a server: what is known of it, whom to ask, and what every request says."""
+    """A model behind a server: what is known of it, whom to ask, and what every request says.
+
+    `chat` are the fields of every chat turn, `plain` those of every other request.
+    """
 
     info: ModelInfo
     access: Access
-    fixed: Mapping[str, object]
+    chat: Mapping[str, object]
+    plain: Mapping[str, object]
     limit: str
     """What this server calls the most new tokens."""
 
@@ -96,7 +100,9 @@ def target(spec: str, name: str, settings: Settings) -> Target:
         plain=said.get("prompt_parts") is True,
         settings={"server": found.base_url, **shown},
     )
-    return Target(info, found, fixed, _limit(found.base_url))
+    # our server numbers pictures as Qwen-VL-Chat learned it, unless told that the prompt is whole
+    whole = {"picture_numbers": False} if info.plain else {}
+    return Target(info, found, whole | fixed, fixed, _limit(found.base_url))
 
 
 def _entry(found: Access, name: str) -> Mapping[str, Any]:

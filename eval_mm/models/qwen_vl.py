@@ -12,7 +12,7 @@ import torch
 from eval_mm.errors import UserError
 from eval_mm.models import NotHereError, Settings
 from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Request
-from qwen_vl.chat import chat_turn, stop_ids
+from qwen_vl.chat import SYSTEM, chat_turn, stop_ids
 from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, describe, load
 from qwen_vl.engine import Answer, Engine, Query
 from qwen_vl.errors import CheckpointError, ImageError
@@ -135,7 +135,9 @@ def _prompt(tokenizer: Tokenizer, request: Request) -> TokenPrompt:
             parts.append(ImagePart(LATER))
         else:
             parts.append(Special(part.token) if isinstance(part, Mark) else part)
-    return (chat_turn if request.chat else build_prompt)(tokenizer, parts)
+    if request.chat:
+        return chat_turn(tokenizer, parts, request.system or SYSTEM)
+    return build_prompt(tokenizer, parts)
 
 
 def _place(spec: str) -> str | Path:
