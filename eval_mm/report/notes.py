@@ -36,7 +36,7 @@ def marks(result: Result) -> tuple[Mark, ...]:
     if result.num_unparsed > UNREAD * result.num_samples:
         text = f"unparsed: {result.num_unparsed:,} of {result.num_samples:,}"
         found.append(Mark("unread", text, 100 * result.num_unparsed / result.num_samples))
-    if told := _settings(result):
+    if told := settings_of(result):
         found.append(Mark("settings", told))
     found.append(Mark("scorer", _asked_and_judged(result)))
     return tuple(found)
@@ -54,6 +54,15 @@ def judge_of(result: Result) -> str | None:
     return str(judge["model"]) if judge else None
 
 
+def settings_of(result: Result) -> str:
+    """What a server's model was set to, but for the greedy answers that all models give and for its place."""
+    settings = result.config.get("settings") or {}
+    told = {name: value for name, value in settings.items() if name != SERVER}
+    if told.get("temperature") == 0:
+        del told["temperature"]
+    return ", ".join(f"{name} {value}" for name, value in told.items())
+
+
 def is_own(task: str) -> bool:
     """Whether the name is that of a file of one's own."""
     return task == CAPTION or task.startswith(OWN_FILE)
@@ -69,15 +78,6 @@ def _partial(result: Result) -> str:
     if result.num_errors:
         return "with errors"
     return "published count unknown" if result.num_published is None and not selected else "partial"
-
-
-def _settings(result: Result) -> str:
-    """What a server's model was set to, but for the greedy answers that all models give and for its place."""
-    settings = result.config.get("settings") or {}
-    told = {name: value for name, value in settings.items() if name != SERVER}
-    if told.get("temperature") == 0:
-        del told["temperature"]
-    return ", ".join(f"{name} {value}" for name, value in told.items())
 
 
 def _percent(part: int, whole: int | None) -> float | None:

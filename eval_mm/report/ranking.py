@@ -8,7 +8,7 @@ marked, and never the best.
 from dataclasses import replace
 
 from eval_mm.report.cells import Cell, Table
-from eval_mm.report.notes import shots_of
+from eval_mm.report.notes import settings_of, shots_of
 from eval_mm.schema import Result
 from eval_mm.tasks import all_tasks
 
@@ -35,7 +35,7 @@ def alike(result: Result) -> str | None:
     if judge := result.config.get("judge"):
         return f"judge {judge['model']} {judge.get('prompt_sha256')}"
     asked, judged = result.prompt_protocol, result.score_protocol
-    way = judged if asked == judged else f"{asked}, {judged}"
+    way = ", ".join(filter(None, [judged if asked == judged else f"{asked}, {judged}", settings_of(result)]))
     return way if task is not None else f"{way}, {result.config.get('data_sha256')}"
 
 

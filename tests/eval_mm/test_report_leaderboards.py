@@ -69,6 +69,7 @@ def test_equal_as_printed_is_equally_good(tmp_path: Path) -> None:
         (result(value=99.0, scorer="instruct"), "prompt qwen-vl, scorer instruct"),
         (result(value=99.0, prompt="instruct", scorer="instruct"), "instruct"),
         (result(value=99.0, prompt="unknown"), "prompt unknown, scorer qwen-vl"),
+        (result(value=99.0, settings={"temperature": 0.7}), "temperature 0.7"),
         (result(value=99.0, prompt="qwen-vl+cot-3fa21b"), "prompt qwen-vl+cot-3fa21b, scorer qwen-vl"),
     ],
 )

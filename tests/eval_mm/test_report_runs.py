@@ -195,7 +195,11 @@ def test_a_result_of_the_run_itself_says_nothing(tmp_path: Path) -> None:
         few_shot={**few_shot, "train_sha256": "t", "num_train": 9},
         selection={"limit": 8},
     )
-    told = {"variant": variant, "few_shot": few_shot, "selection": {"limit": 8, "sample": None, "seed": 0}}
+    told: dict[str, Any] = {
+        "variant": variant,
+        "few_shot": few_shot,
+        "selection": {"limit": 8, "sample": None, "seed": 0},
+    }
     folder = write(write_manifest(tmp_path / "run", "refcoco_val", **told), asked)
     assert load(folder).problems == ()
 
