@@ -17,6 +17,7 @@ from eval_mm.files import write_text
 from eval_mm.report import page_charts, views
 from eval_mm.report.boards import Column
 from eval_mm.report.cells import Row, Table
+from eval_mm.report.comparison import comparison_of
 from eval_mm.report.leaderboards import RUNS, leaderboards
 from eval_mm.report.page import embedded_json, policy
 from eval_mm.report.ranking import LOWER_IS_BETTER, contest_of
@@ -60,7 +61,7 @@ def write_html(
 
 def html(runs: Sequence[Run], data: Path | None, published: bool, max_samples: int, max_bytes: int) -> str:
     """The page as text."""
-    facts = _facts(runs, published, max_samples, max_bytes)
+    facts = _facts(runs, data, published, max_samples, max_bytes)
     frame = num_bytes(_render(facts, {})) + OUTCOME_BYTES * sum(len(run.results) for run in runs)
     if frame > max_bytes:
         raise UserError(
@@ -69,7 +70,9 @@ def html(runs: Sequence[Run], data: Path | None, published: bool, max_samples: i
     return _render(facts, sample_blocks(runs, data, max_samples, max_bytes - frame))
 
 
-def _facts(runs: Sequence[Run], published: bool, max_samples: int, max_bytes: int) -> dict[str, Any]:
+def _facts(
+    runs: Sequence[Run], data: Path | None, published: bool, max_samples: int, max_bytes: int
+) -> dict[str, Any]:
     """What the template shows besides samples."""
     tables = leaderboards(runs, published=published)
     tasks = views.task_views(runs, published)
@@ -81,6 +84,7 @@ def _facts(runs: Sequence[Run], published: bool, max_samples: int, max_bytes: in
     }
     return {
         "runs": views.run_views(runs),
+        "comparison": comparison_of(runs, data),
         "tables": tables,
         "radar": page_charts.radar(tables, runs),
         "charts": page_charts.overview(tables, runs, published),

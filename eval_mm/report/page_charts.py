@@ -112,7 +112,10 @@ def overview(tables: Sequence[Table], runs: Sequence[Run], published: bool) -> l
                 label = _Label(f"{column.benchmark} {column.split}".strip(), column.metric, cell.origin.task)
                 entry = _Entry(looks[row.run], row.name, cell.metric, cell.origin, at)
                 by_top.setdefault(top_of(at), {}).setdefault(label, []).append(entry)
-        found += [_chart(table.title, rows, published) for rows in by_top.values()]
+        for rows in by_top.values():
+            metrics = ", ".join(dict.fromkeys(label.detail for label in rows))
+            title = table.title if len(by_top) == 1 else f"{table.title}: {metrics}"
+            found.append(_chart(title, rows, published))
     return found
 
 

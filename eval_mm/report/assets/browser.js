@@ -42,6 +42,7 @@ function openTask(task, wanted, view) {
   browser.hidden = false;
   view.append(browser);
   chooseRun(wanted);
+  if (wanted.change !== null) showChanges(wanted);
   if (wanted.sample !== null) {
     const position = now.group.listing.ids.indexOf(wanted.sample);
     if (position >= 0 && position !== now.position) {
@@ -52,6 +53,16 @@ function openTask(task, wanted, view) {
       byId("sample").replaceChildren(element("p", {class: "nothing"}, `No sample "${wanted.sample}" is listed here.`));
     } else renderChosen();
   }
+}
+
+function showChanges(wanted) {
+  relax();
+  const other = now.group.runs.findIndex((run) => config.runs[run.run].name === wanted.than);
+  if (other >= 0 && other !== now.turn) byId("other").value = String(other);
+  byId("changed").value = wanted.change;
+  if (byId("changed").selectedIndex < 0) byId("changed").value = "";
+  refresh();
+  byId("browser").scrollIntoView();
 }
 
 // Takes back filters that would hide the sample somebody asked for.

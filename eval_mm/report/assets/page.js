@@ -11,7 +11,8 @@ function element(tag, attributes = {}, ...children) {
   return made;
 }
 
-// #<task>/<sample>?run=<run>, each part encoded.
+// #<task>/<sample>?run=<run>, each part encoded; #~<id> is a part of the overview. A list of samples that changed
+// is #<task>?run=<run>&than=<other run>&change=gained.
 function address(task, sample = null, run = null) {
   const place = encodeURIComponent(task) + (sample === null ? "" : `/${encodeURIComponent(sample)}`);
   return `#${place}${run === null ? "" : `?run=${encodeURIComponent(run)}`}`;
@@ -20,14 +21,15 @@ function address(task, sample = null, run = null) {
 function readAddress() {
   const [place, query = ""] = location.hash.slice(1).split(/\?(.*)/s);
   const [task, ...rest] = place.split("/");
+  const asked = new URLSearchParams(query);
   try {
     return {
       task: decodeURIComponent(task),
       sample: rest.length ? decodeURIComponent(rest.join("/")) : null,
-      run: new URLSearchParams(query).get("run"),
+      run: asked.get("run"), than: asked.get("than"), change: asked.get("change"),
     };
   } catch {
-    return {task: "", sample: null, run: null};
+    return {task: "", sample: null, run: null, than: null, change: null};
   }
 }
 
@@ -46,7 +48,9 @@ function show() {
   byId("go").value = known ? address(known.name) : "#";
   document.title = known ? `${known.title}: evaluation report` : "Evaluation report";
   openTask(known ? known.name : null, wanted, view);
-  if (changed && wanted.sample === null) scrollTo(0, 0);
+  const part = wanted.task.startsWith("~") ? byId(wanted.task.slice(1)) : null;
+  if (part) part.scrollIntoView();
+  else if (changed && wanted.sample === null && wanted.change === null) scrollTo(0, 0);
 }
 
 const THEMES = ["auto", "light", "dark"];
@@ -75,3 +79,4 @@ for (const box of document.querySelectorAll("[data-series]")) {
 }
 if (THEMES.includes(storedTheme())) setTheme(storedTheme());
 document.documentElement.classList.add("scripted");
+if (byId("glance")) requestAnimationFrame(() => { byId("glance").scrollLeft = (byId("glance").scrollWidth - byId("glance").clientWidth) / 2; });

@@ -125,7 +125,7 @@ function stepsShown(answer) {
 
 function answerShown(answer, outcome) {
   if (answer.x !== undefined) return text(`failed: ${answer.x}`, `answer ${outcome}`);
-  const raw = answer.t === undefined ? answer.a : answer.t;
+  const raw = answer.t || answer.a; // ranked options leave no text, only the chosen letter
   return text(raw === "" ? "(nothing)" : raw, `answer ${outcome}`);
 }
 
@@ -137,7 +137,7 @@ function othersShown(task, group, position, current) {
     const value = group.listing.values[turn][position];
     const name = config.runs[run.run].name;
     const link = element("a", {href: address(task, group.listing.ids[position], name)}, element("bdi", {}, name));
-    const said = answer ? (answer.x !== undefined ? `failed: ${answer.x}` : answer.t === undefined ? answer.a : answer.t) : "";
+    const said = answer ? (answer.x !== undefined ? `failed: ${answer.x}` : answer.t || answer.a) : "";
     list.append(element("li", {}, link, badge(value, run.scored), text(said)));
   }
   return list;
@@ -165,7 +165,7 @@ function renderSample(task, group, position, current, moves) {
     ["Question", sample.q ? text(sample.q) : null],
     ["Options", optionsShown(sample, answer)],
     ["Answer", answer ? answerShown(answer, outcome) : text("(this run was not asked)")],
-    ["Read as", answer && told.t !== undefined && told.a !== told.t.trim() && told.x === undefined ? text(told.a === "" ? "(nothing)" : told.a) : null],
+    ["Read as", answer && told.t && told.a !== told.t.trim() && told.x === undefined ? text(told.a === "" ? "(nothing)" : told.a) : null],
     ["Answer as it is compared", answer ? stepsShown(told) : null],
     ["Judged", answer && told.x === undefined ? text(told.e) : null],
     [sample.c ? "Right option" : "References", sample.c ? null : referencesShown(sample, run.scorer)],
