@@ -1,7 +1,7 @@
 """The command line. One verb is one file of commands/.
 
-Exit codes: 0 complete; 2 bad usage or bad input, said in one line; 3 finished with errors in some samples;
-130 interrupted, resumable.
+Exit codes: 0 complete; 2 bad usage or bad input, said in one line; 3 finished with errors in some samples, or
+something found by check; 130 interrupted, resumable.
 """
 
 import argparse
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from eval_mm.console import Parser, guarded
 
-VERBS = ("run", "score", "report", "compare", "explain", "list")
+VERBS = ("run", "score", "report", "compare", "explain", "check", "list")
 """In the order of --help."""
 
 EXAMPLES = """
@@ -22,6 +22,7 @@ examples:
   python -m eval_mm report results/runs/demo            tables, a page of every answer, charts
   python -m eval_mm compare results/runs/a results/runs/b   which is better, and whether that can be chance
   python -m eval_mm explain results/runs/demo 17        one answer from prompt to score
+  python -m eval_mm check results/runs/demo             whether a run folder is whole and its numbers its own
   python -m eval_mm list                                tasks, families, and what is prepared
 """
 

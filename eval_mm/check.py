@@ -1,0 +1,222 @@
+"""A run folder verified: its manifest, every answer by its key, its numbers against the answers they are of.
+
+Needs no model and changes nothing. A finding is what makes the numbers wrong, old or incomplete; a note is
+what need not concern them: answers to earlier questions, torn lines of a crash, checks that cannot be made
+here.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from eval_mm import journal, store, tasks
+from eval_mm.check_scores import Compared, compare_composite, compare_task
+from eval_mm.errors import UserError
+from eval_mm.files import is_locked
+from eval_mm.judge import Scored
+from eval_mm.prompt import images_of
+from eval_mm.rescore import StoredTask, read_stored, task_of
+from eval_mm.schema import Prediction
+
+RECORDED = ("started", "arguments", "model", "packages", "python", "machine")
+"""What the manifest holds of every run."""
+
+
+@dataclass(slots=True)
+class TaskCheck:
+    """What was found of one task. Counts are None where its rows could not be read."""
+
+    task: str
+    samples: int | None = None
+    answered: int | None = None
+    missing: int | None = None
+    failed: int | None = None
+    stale: int | None = None
+    repeated: int | None = None
+    spoilt: int = 0
+    pictures: str = "-"
+    scores: str = "-"
+    findings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class RunCheck:
+    """What was found of a run folder: of the whole, and of each of its tasks."""
+
+    folder: Path
+    tasks: list[TaskCheck] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def said(self, kind: str) -> list[str]:
+        """All "findings" or all "notes", those of a task with its name."""
+        own: list[str] = getattr(self, kind)
+        return [*own, *(f"{one.task}: {text}" for one in self.tasks for text in getattr(one, kind))]
+
+
+def check_run(run: str | os.PathLike[str], data: str | os.PathLike[str] | None = None) -> RunCheck:
+    """Everything that can be verified of a run folder without its model.
+
+    Args:
+        run: the run folder.
+        data: the data root; default the one of the run.
+
+    Raises:
+        UserError: no run folder, or a manifest that cannot be read.
+    """
+    folder = store.RunFolder.open(Path(run))
+    entries = {
+        name: store.TaskEntry.from_json(one, folder.path) for name, one in folder.manifest["tasks"].items()
+    }
+    found = RunCheck(folder.path)
+    writing = is_locked(folder.path)
+    if writing:
+        found.notes.append("a run is writing here now: what follows is of this moment")
+    found.findings += _manifest_findings(folder.manifest, writing)
+    found.findings += _strangers(folder.path, entries)
+    found.notes += _leftovers(folder.path)
+    scored: dict[str, Scored] = {}
+    for name, entry in entries.items():
+        one = TaskCheck(name)
+        found.tasks.append(one)
+        its_scores = _check_task(one, entry, folder.path, data)
+        if its_scores is not None:
+            scored[name] = its_scores
+    for task in tasks.all_tasks().values():
+        if task.members and (folder.path / task.name / "result.json").is_file():
+            whole = TaskCheck(task.name)
+            found.tasks.append(whole)
+            missing = [part.name for part in task.members if part.name not in scored]
+            if missing:
+                whole.scores, whole.notes = "not compared", [f"not compared: {missing[0]} was not"]
+                continue
+            parts = [scored[part.name] for part in task.members]
+            asked = entries[task.members[0].name].on_request
+            _take(whole, compare_composite(task, parts, folder.path / task.name, asked))
+    return found
+
+
+def _manifest_findings(manifest: Mapping[str, Any], writing: bool) -> Iterator[str]:
+    """What is missing in the manifest."""
+    runs = manifest.get("runs", [])
+    if not manifest["tasks"]:
+        yield f"{store.MANIFEST}: no task has answers yet"
+    if not runs and manifest["tasks"]:
+        yield f"{store.MANIFEST}: says of no run when and with what it was made"
+    for number, record in enumerate(runs, 1):
+        missing = [key for key in RECORDED if not isinstance(record, dict) or key not in record]
+        if missing:
+            yield f"{store.MANIFEST}: run {number} has no {', '.join(missing)}"
+    if runs and isinstance(runs[-1], dict) and "finished" not in runs[-1] and not writing:
+        yield "the last run has not ended; the same run command goes on"
+
+
+def _strangers(folder: Path, entries: Mapping[str, store.TaskEntry]) -> Iterator[str]:
+    """Answers of tasks that the manifest does not know."""
+    for path in sorted(folder.iterdir()):
+        if path.is_dir() and path.name not in entries and journal.files(path):
+            yield f"{path.name}: has answers, and the manifest does not know the task; run it again"
+
+
+def _leftovers(folder: Path) -> Iterator[str]:
+    """Temporary files of writers that were killed; a writer that lives has some too."""
+    for path in sorted([*folder.glob(".*.tmp"), *folder.glob("*/.*.tmp")]):
+        yield f"{path.relative_to(folder)}: a temporary file of a process that was killed; delete it"
+
+
+def _check_task(
+    one: TaskCheck, entry: store.TaskEntry, folder: Path, data: str | os.PathLike[str] | None
+) -> Scored | None:
+    """Fills in what is found of one task; returns its scores as its answers give them now, if they do."""
+    name = one.task
+    stored = journal.read(folder / name)
+    torn = [file for file, end in stored.ends.items() if (folder / name / file).stat().st_size > end]
+    one.spoilt = len(stored.spoilt) + len(torn)
+    if stored.spoilt:
+        one.notes.append(f"{len(stored.spoilt):,} lines are no answer (first: {stored.spoilt[0]})")
+    if torn:
+        one.notes.append(f"the last line of {', '.join(torn)} is torn")
+    try:
+        task = task_of(name, entry)
+        whole = read_stored(task, entry, folder, data)
+    except UserError as error:
+        one.findings.append(f"not checked further: {error}")
+        return None
+    if task.version != entry.version:
+        one.findings.append(
+            f"asked as version {entry.version} of the task, now at {task.version}: numbers may differ"
+        )
+    _count(one, whole, stored.answers, entry.model.fingerprint)
+    _check_pictures(one, whole, entry.model.fingerprint)
+    return _take(one, compare_task(whole, folder / name, entry.on_request))
+
+
+def _take(one: TaskCheck, compared: Compared) -> Scored | None:
+    one.scores = compared.state
+    one.findings += compared.findings
+    one.notes += compared.notes
+    return compared.scored
+
+
+def _count(one: TaskCheck, whole: StoredTask, answers: Sequence[Prediction], fingerprint: str) -> None:
+    """How many samples have which kind of answer."""
+    current = {request.id: store.asked_key(request, fingerprint) for request in whole.requests}
+    missing = [name for name in current if name not in whole.predictions]
+    failed = [name for name, answer in whole.predictions.items() if answer.error is not None]
+    times = Counter((answer.id, answer.key) for answer in answers)
+    fitting = {
+        (name, key): number
+        for (name, key), number in times.items()
+        if current.get(name) == key.partition("-")[0]
+    }
+    one.samples, one.missing, one.failed = len(current), len(missing), len(failed)
+    one.answered = len(current) - len(missing)
+    one.stale = len(answers) - sum(fitting.values())
+    one.repeated = sum(fitting.values()) - len(fitting)
+    if missing:
+        one.findings.append(
+            f"{len(missing):,} of {len(current):,} samples have no answer to the question as it is now "
+            f"(first: {missing[0]}); the same run command asks them"
+        )
+    if failed:
+        one.findings.append(
+            f"{len(failed):,} samples failed (first: {failed[0]}); the same run command asks them again"
+        )
+
+
+def _check_pictures(one: TaskCheck, whole: StoredTask, fingerprint: str) -> None:
+    """Whether the answers are about the pictures as they are now, of those that are here."""
+    keys = store.Keys(fingerprint)
+    here: dict[str, bool] = {}
+    checked, absent, changed = 0, 0, []
+    for request in whole.requests:
+        answer = whole.predictions.get(request.id)
+        paths = images_of(request.prompt)
+        if answer is None or not paths:
+            continue
+        for path in paths:
+            if path not in here:
+                here[path] = os.path.isfile(path)
+        if not all(here[path] for path in paths):
+            absent += 1
+            continue
+        checked += 1
+        if keys.of(request) != answer.key:
+            changed.append(request.id)
+    one.pictures = "not here" if absent and not checked else "same" if checked else "none"
+    if absent and checked:
+        one.pictures = f"{checked:,} same"
+    if absent:
+        one.notes.append(
+            f"the pictures of {absent:,} samples are not here: whether they changed was not checked"
+        )
+    if changed:
+        one.pictures = f"{len(changed):,} changed"
+        one.findings.append(
+            f"{len(changed):,} answers are about other pictures than those here now (first: {changed[0]}); "
+            f"the same run command asks them again"
+        )

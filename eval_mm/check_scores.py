@@ -1,0 +1,148 @@
+"""Results in a run folder against what scoring the stored answers gives now, without a model."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from eval_mm import tasks
+from eval_mm.errors import UserError
+from eval_mm.files import jsonl
+from eval_mm.judge import Scored, combine, score_task
+from eval_mm.rescore import StoredTask
+from eval_mm.schema import Task
+from eval_mm.store import read_json
+
+SAME, DIFFERENT, NONE, NOT_COMPARED = "same", "different", "none", "not compared"
+
+
+class Compared(NamedTuple):
+    """How the files of one task stand to its answers, in a word and in lines; its scores for what is made of
+    them.
+    """
+
+    state: str
+    findings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    scored: Scored | None = None
+
+
+def compare_task(stored: StoredTask, folder: Path, on_request: Sequence[str]) -> Compared:
+    """The task's own result, and those under other scorers of its benchmark."""
+    own = _held(folder / "result.json")
+    subset = isinstance(own, dict) and isinstance(own.get("config"), dict) and own["config"].get("subset")
+    if len(stored.predictions) < len(stored.requests) and not subset:
+        return Compared(NOT_COMPARED)
+    first = _compare_under(stored, stored.protocol.name, folder, on_request, bool(subset))
+    others, notes = [], []
+    for path in sorted(folder.glob("result.*.json")):
+        name = path.name.removeprefix("result.").removesuffix(".json")
+        if name in (protocol.name for protocol in stored.task.protocols):
+            others.append(_compare_under(stored, name, folder, on_request, bool(subset)))
+        else:
+            notes.append(f"{path.name} is not checked: it is not made of answers alone")
+    every = [first, *others]
+    return Compared(
+        DIFFERENT if any(one.state == DIFFERENT for one in others) else first.state,
+        tuple(text for one in every for text in one.findings),
+        (*(text for one in every for text in one.notes), *notes),
+        first.scored,
+    )
+
+
+def compare_composite(
+    task: Task, parts: Sequence[Scored], folder: Path, on_request: Sequence[str]
+) -> Compared:
+    """A task computed from others, given the scores of those."""
+    try:
+        return _compare(combine(task, parts), folder, on_request, "")
+    except UserError as error:
+        return Compared(NOT_COMPARED, notes=(f"not compared: {error}",))
+
+
+def _compare_under(
+    stored: StoredTask, scorer: str, folder: Path, on_request: Sequence[str], subset: bool
+) -> Compared:
+    """The result of one scorer."""
+    own = scorer == stored.protocol.name
+    protocol = stored.protocol if own else tasks.get_protocol(stored.task, scorer)
+    way = replace(stored.asked, subset=subset)
+    try:
+        scored = score_task(stored.task, stored.dataset, stored.predictions, protocol, way)
+    except UserError as error:
+        return Compared(NOT_COMPARED, notes=(f"not compared: {error}",))
+    return _compare(scored, folder, on_request, "" if own else scorer)
+
+
+def _compare(scored: Scored, folder: Path, on_request: Sequence[str], beside: str) -> Compared:
+    """The files that `RunFolder.write_result` writes, against what it would write now."""
+    suffix = f".{beside}" if beside else ""
+    results, scores = folder / f"result{suffix}.json", folder / f"scores{suffix}.jsonl"
+    held = _held(results)
+    if held is None:
+        return Compared(
+            NONE, (f"no {results.name} yet; the same run command, or score, writes it",), (), scored
+        )
+    if isinstance(held, str):
+        return Compared(DIFFERENT, (held,), (), scored)
+    expected = scored.result(on_request).to_json()
+    further = _without_further_metrics(held, expected)
+    differing = [
+        key for key in dict.fromkeys((*expected, *held)) if not _same(held.get(key), expected.get(key))
+    ]
+    findings = []
+    if differing:
+        findings.append(f"{results.name} is not what its answers give now: {', '.join(differing)}")
+    if different := _different_line(scores, jsonl(scored.judged.rows())):
+        findings.append(f"{scores.name} is not what its answers give now: {different}")
+    for name, content in scored.submission().items():
+        if not (folder / name).is_file():
+            findings.append(f"{name}, for the benchmark's server, is missing")
+        elif (folder / name).read_bytes() != content:
+            findings.append(f"{name}, for the benchmark's server, is not what the answers give now")
+    notes = (f"{results.name}: {', '.join(further)} not checked",) if further else ()
+    return Compared(DIFFERENT if findings else SAME, tuple(findings), notes, scored)
+
+
+def _held(path: Path) -> dict[str, Any] | str | None:
+    """The result in a file; what is wrong with it; None where there is none."""
+    if not path.is_file():
+        return None
+    try:
+        return read_json(path)
+    except UserError as error:
+        return str(error).removeprefix(f"{path.parent}/")
+
+
+def _without_further_metrics(held: dict[str, Any], expected: Mapping[str, Any]) -> list[str]:
+    """Takes out of a held result the metrics that `score --metrics` added later, and names them."""
+    metrics = held.get("metrics")
+    if not isinstance(metrics, dict):
+        return []
+    further = [name for name in metrics if name not in expected["metrics"]]
+    held["metrics"] = {name: value for name, value in metrics.items() if name not in further}
+    return further
+
+
+def _different_line(path: Path, expected: bytes) -> str:
+    """The first line in which a file differs, empty where it does not."""
+    if not path.is_file():
+        return "it is missing"
+    held = path.read_bytes()
+    if held == expected:
+        return ""
+    pairs = zip(held.splitlines(), expected.splitlines(), strict=False)
+    line = next((number for number, (one, other) in enumerate(pairs, 1) if one != other), None)
+    return f"line {line}" if line is not None else "it has more or fewer lines"
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether two values of JSON are equal, numbers to nine digits: another machine may round otherwise."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(_same(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
+        return len(one) == len(other) and all(map(_same, one, other))
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)
