@@ -100,9 +100,11 @@ def target(spec: str, name: str, settings: Settings) -> Target:
         plain=said.get("prompt_parts") is True,
         settings={"server": found.base_url, **shown},
     )
-    # our server numbers pictures as Qwen-VL-Chat learned it, unless told that the prompt is whole
-    whole = {"picture_numbers": False} if info.plain else {}
-    return Target(info, found, whole | fixed, fixed, _limit(found.base_url))
+    if not info.plain:
+        return Target(info, found, fixed, fixed, _limit(found.base_url))
+    # our server writes structural tokens as tags, and numbers pictures as Qwen-VL-Chat learned it
+    plain = {"skip_special_tokens": True, **fixed}
+    return Target(info, found, {"picture_numbers": False, **plain}, plain, _limit(found.base_url))
 
 
 def _entry(found: Access, name: str) -> Mapping[str, Any]:
