@@ -1,85 +1,232 @@
-"""One task asked: every request that has no stored answer yet, each answer on disk as it comes."""
+"""What is left to ask in a run folder, asked with other processes; each answer is on disk as it comes."""
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from eval_mm import dispatch, store
-from eval_mm.planning import Plan
+from eval_mm.dispatch import Dispatcher, Stream
+from eval_mm.errors import Interrupted, UserError
+from eval_mm.interrupts import Interrupts
+from eval_mm.journal import Journal
+from eval_mm.processes.parcels import Inbox, Outbox
+from eval_mm.processes.rounds import Round
+from eval_mm.processes.store_line import Store
+from eval_mm.processes.tally import Tally
+from eval_mm.processes.team import Status
+from eval_mm.progress import Progress
 from eval_mm.prompt import images_of
 from eval_mm.schema import Backend, Prediction, Request
+from eval_mm.work import Work
+
+STALLED = 1800.0
+"""Seconds without an answer after which a process that holds questions ends itself."""
 
 
-class Answers(NamedTuple):
-    """A task's answers by sample id, and how many of them were stored before."""
+class Asking:
+    """A run folder being filled by this process and others."""
 
-    predictions: dict[str, Prediction]
-    num_reused: int
-
-
-def ask(plan: Plan, backend: Backend, folder: store.RunFolder, progress: bool) -> Answers:
-    """Every sample's answer: stored ones to exactly this question are reused, the others are asked for.
-
-    The manifest holds the task from its first new answer on.
-    """
-    entry, requests = plan.entry(backend.info), plan.requests()
-    keys = store.Keys(backend.info.fingerprint)
-
-    def note() -> None:
-        folder.manifest["tasks"][plan.task.name] = entry.to_json()
-        folder.write_manifest()
-
-    with store.Journal(folder.task_folder(plan.task.name)) as journal:
-        stored = {request.id: _stored(request, journal, keys) for request in requests}
-        todo = [request for request in requests if stored[request.id] is None]
-        answers = _ask(
-            todo,
-            journal,
-            keys,
-            backend,
-            plan.task.name,
-            len(requests),
-            progress,
-            note,
-            plan.dataset.root.path,
+    def __init__(
+        self,
+        work: Work,
+        folders: Sequence[Path] | None,
+        round: Round,
+        interrupts: Interrupts,
+        progress: Progress,
+        begin: Callable[[int], None] = lambda task: None,
+    ):
+        """`folders` are those of the tasks, None where this process does not see the run folder. In process 0
+        `begin` is called before the first answer to a task counts: from then on the folder is this run's.
+        """
+        self._work, self._round, self._interrupts, self._progress = work, round, interrupts, progress
+        self._folders, self._begin = folders, begin
+        self._dispatcher = Dispatcher(
+            work.groups(round.world),
+            self._take,
+            lambda: interrupts.asked or round.is_over,
+            self._most if round.world > 1 else None,
         )
-        reused = {name: answer for name, answer in stored.items() if answer is not None}
-        for answer in reused.values():
-            journal.reuse(answer)
-    note()
-    return Answers(answers | reused, len(reused))
+        self._tally = Tally(len(work.plans))
+        self._task = 0
+        self._journal: Journal | None = None
+        self._outbox = Outbox(round.key, round.rank) if folders is None else None
+        self._inbox = Inbox(round.key, folders, work.run) if folders is not None and round.leads else None
+        self._unfinished = set(range(len(work.plans))) if round.leads else set[int]()
+        self._begun: set[int] = set()
+        self._lost: Exception | None = None
+        self._unseeing: set[int] = set()
+        self._moved: float | None = None  # when something last came or went, None while that cannot be
 
+    def run(self, backend: Backend | None, fingerprint: str) -> Iterator[int]:
+        """Asks until nothing is left; process 0 yields the number of each task as all its answers are there.
 
-def _ask(
-    requests: Sequence[Request],
-    journal: store.Journal,
-    keys: store.Keys,
-    backend: Backend,
-    label: str,
-    total: int,
-    progress: bool,
-    note: Callable[[], object],
-    root: Path,
-) -> dict[str, Prediction]:
-    """Asks every request exactly once, one picture's together, and journals each answer as it comes.
+        The back end may be None where nothing is left to begin with.
 
-    `note` is called before the first answer is kept: from then on the folder is this run's.
-    """
-    ordered = (request for group in dispatch.groups(requests) for request in group)
-    waiting = {request.id: request for request in requests}
-    answers: dict[str, Prediction] = {}
-    for answer in _watch(backend.generate(ordered), label, total, len(requests), progress):
-        assert answer.id in waiting, f"an answer nobody asked for: {answer.id}"
-        request = waiting.pop(answer.id)
-        keyed = replace(answer, key=keys.of(request), error=_one_line(answer.error, request, root))
-        if not answers:
-            note()
-        journal.append(keyed)
-        answers[answer.id] = keyed
-    assert not waiting, f"{len(waiting)} requests were never answered, the first {next(iter(waiting))}"
-    return answers
+        Raises:
+            KeyboardInterrupt: a signal came; what was being answered then is on disk.
+            UserError, Interrupted: what ended the run in another process.
+        """
+        self._round.before, self._round.after = self._say, self._hear
+        keys = store.Keys(fingerprint)
+        try:
+            yield from self._finished()
+            for stream in self._dispatcher.streams():
+                for answer in self._answers(stream, backend, keys):
+                    self._keep(stream.task, answer)
+                    if self._tally.news:
+                        yield from self._finished(but=stream.task)
+                yield from self._finished()
+            while self._unfinished and not self._is_ending():
+                time.sleep(0.02)
+                yield from self._finished()
+        finally:
+            self._send_the_rest()
+        self._round.check()
+        if self._lost is not None:
+            raise self._lost
+        if self._interrupts.asked:
+            raise KeyboardInterrupt
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should know of how it went."""
+        if not self._unseeing:
+            return []
+        named = ", ".join(map(str, sorted(self._unseeing)))
+        return [f"processes {named} do not see the run folder: their answers came through the store"]
+
+    def _answers(self, stream: Stream, backend: Backend | None, keys: store.Keys) -> Iterator[Prediction]:
+        """The answers of the back end to the questions of a stream, each exactly once, with its key."""
+        assert backend is not None, "questions, and no model to ask"
+        plan, waiting = self._work.plans[stream.task], dict[str, Request]()
+        questions = stream.samples
+
+        def requests() -> Iterator[Request]:
+            for place in questions:
+                request = plan.request(plan.dataset.samples[place])
+                waiting[request.id] = request
+                yield request
+
+        self._moved = time.monotonic()
+        with self._open_journal(stream.task):
+            for answer in backend.generate(requests()):
+                assert answer.id in waiting, f"an answer nobody asked for: {answer.id}"
+                request = waiting.pop(answer.id)
+                error = _one_line(answer.error, request, plan.dataset.root.path)
+                yield replace(answer, key=keys.of(request), error=error)
+                self._dispatcher.held -= 1
+        self._moved = None
+        assert not waiting, f"{len(waiting)} requests were never answered, the first {next(iter(waiting))}"
+        assert self._is_ending() or next(questions, None) is None, "the back end did not ask for all requests"
+
+    @contextmanager
+    def _open_journal(self, task: int) -> Iterator[None]:
+        """The journal of this process for a task, as long as answers to it come."""
+        if self._folders is None:
+            yield
+            return
+        self._folders[task].mkdir(exist_ok=True)
+        with Journal(self._folders[task], self._round.rank, self._work.run) as self._journal:
+            yield
+            if self._round.world > 1:
+                self._journal.sync()
+        self._journal = None
+
+    def _keep(self, task: int, answer: Prediction) -> None:
+        """An answer on disk, or on its way there, and counted."""
+        self._begin_once(task)
+        if self._outbox is not None:
+            self._outbox.append(task, answer, self._work.run)
+        else:
+            assert self._journal is not None
+            self._journal.append(answer)
+        self._tally.add(task, answer.error is not None)
+        self._task, self._moved = task, time.monotonic()
+        if self._round.world == 1:
+            self._show()
+        elif self._round.is_over:
+            self._interrupts.end_soon()
+
+    def _finished(self, but: int | None = None) -> Iterator[int]:
+        """The tasks of which all answers have come to be there; `but` is being asked here."""
+        self._tally.news = False
+        for task in sorted(self._unfinished - {but}):
+            answered = self._tally.of(task)
+            if answered:
+                self._begin_once(task)
+            if answered >= len(self._work.todo[task]):
+                self._unfinished.discard(task)
+                moved, self._moved = self._moved, None  # what follows may take its time
+                yield task
+                self._moved = None if moved is None else time.monotonic()
+
+    def _begin_once(self, task: int) -> None:
+        if task not in self._begun:
+            self._begun.add(task)
+            self._begin(task)
+
+    def _take(self) -> int:
+        """The next group; where it cannot be had the questions end, and `run` raises why.
+
+        A back end may take what is raised among its questions for an error of its own.
+        """
+        try:
+            return self._round.take()
+        except (Interrupted, UserError, OSError) as error:
+            self._lost = error
+            return sys.maxsize
+
+    def _most(self) -> float:
+        return dispatch.part(self._tally.rate(), self._tally.speed(), self._round.world)
+
+    def _is_ending(self) -> bool:
+        return self._interrupts.asked or self._round.is_over
+
+    def _show(self) -> None:
+        plans, tally = self._work.plans, self._tally
+        place = f" ({self._task + 1} of {len(plans)})" if len(plans) > 1 else ""
+        done, slowest = self._work.num_stored + tally.total(), tally.slowest(self._round.rank)
+        self._progress.show(plans[self._task].task.name + place, done, tally.all_errors(), slowest)
+
+    def _say(self, store: Store) -> Status:
+        """What this process tells the others, in the thread of the store: all of it is on disk or sent."""
+        status = {**self._tally.status(), "sees": self._outbox is None}
+        if self._outbox is not None:
+            self._outbox.ship(store)
+        elif (journal := self._journal) is not None:
+            journal.sync()
+        moved, held = self._moved, self._dispatcher.held
+        if moved is not None and held and time.monotonic() - moved > STALLED:
+            self._round.stuck = (
+                f"process {self._round.rank} holds {held} questions and has given no answer for "
+                f"{STALLED:.0f} s"
+            )
+        return status
+
+    def _hear(self, store: Store, statuses: dict[int, Status]) -> None:
+        """What the others tell, in the thread of the store."""
+        if self._inbox is not None:
+            self._inbox.collect(
+                store, [rank for rank, status in statuses.items() if status.get("sees") is False]
+            )
+        self._tally.hear(statuses)
+        if self._round.leads:
+            self._show()
+
+    def _send_the_rest(self) -> None:
+        """Nothing more comes from here: what is on its way is sent, what has come is written."""
+        line = self._round.team.line
+        outbox, inbox = self._outbox, self._inbox
+        self._inbox = None
+        if line is not None:
+            with suppress(Interrupted):
+                if outbox is not None:
+                    line.run(outbox.ship)
+                if inbox is not None:
+                    line.run(lambda store: inbox.close())
 
 
 def _one_line(error: str | None, request: Request, root: Path) -> str | None:
@@ -89,29 +236,3 @@ def _one_line(error: str | None, request: Request, root: Path) -> str | None:
     for path in images_of(request.prompt):
         error = error.replace(path, str(Path(path).relative_to(root)))
     return " ".join(error.split())
-
-
-def _stored(request: Request, journal: store.Journal, keys: store.Keys) -> Prediction | None:
-    """The answer given before to exactly this question, if it was one."""
-    answer = journal.answer(request.id, keys.of(request))
-    return answer if answer is not None and answer.error is None else None
-
-
-def _watch(
-    predictions: Iterable[Prediction], label: str, total: int, num_todo: int, progress: bool
-) -> Iterator[Prediction]:
-    """The predictions as they come, with a progress bar: done, rate, time left, errors."""
-    if not progress:
-        yield from predictions
-        return
-    from tqdm import tqdm
-
-    pace = 0.2 if sys.stderr.isatty() else 15.0  # a log file wants few lines
-    num_errors = 0
-    with tqdm(total=total, initial=total - num_todo, desc=label, unit="sample", mininterval=pace) as bar:
-        for prediction in predictions:
-            yield prediction
-            bar.update()
-            if prediction.error is not None:
-                num_errors += 1
-                bar.set_postfix(errors=num_errors)

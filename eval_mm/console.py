@@ -1,11 +1,12 @@
 """What every command line of the project shares: one-line errors, exit codes, aligned tables."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence, Set
 from typing import NoReturn
 
-from eval_mm.errors import UserError
+from eval_mm.errors import Interrupted, UserError
 
 BAD_INPUT, SAMPLE_ERRORS, INTERRUPTED = 2, 3, 130
 
@@ -18,25 +19,40 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with exit code 2."""
-        self.exit(BAD_INPUT, f"error: {message} ({self.prog} --help explains)\n")
+        said = f"error: {message} ({self.prog} --help explains)\n"
+        self.exit(BAD_INPUT, said if os.environ.get("LOCAL_RANK", "0") == "0" else None)  # torchrun: once
 
 
-def guarded(command: Callable[[], int], if_interrupted: str) -> int:
-    """Runs a command and returns its exit code; what the user can mend is said in one line."""
+def guarded(
+    command: Callable[[], int], if_interrupted: str, says: Callable[[str], bool] = lambda message: True
+) -> int:
+    """Runs a command and returns its exit code; what the user can mend is said in one line.
+
+    `says` tells whether this process is to say it, where several run the same command.
+    """
     try:
         code = command()
         sys.stdout.flush()
         return code
     except UserError as error:
-        return _fail(str(error))
+        return _fail(str(error), says)
     except BrokenPipeError:  # `... | head` closed our output
         sys.stderr.close()
         return 0
     except OSError as error:  # a full disk, a folder one may not write: theirs to mend as well
-        return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    except KeyboardInterrupt:
-        print(f"\ninterrupted: {if_interrupted}", file=sys.stderr)
+        return _fail(told(error), says)
+    except (KeyboardInterrupt, Interrupted) as error:
+        message = f"{error}; {if_interrupted}" if str(error) else if_interrupted
+        if says(message):
+            print(f"\ninterrupted: {printable(message)}", file=sys.stderr)
         return INTERRUPTED
+
+
+def told(error: BaseException) -> str:
+    """What a user is told of an error."""
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def align(rows: Sequence[Sequence[str]], left: Set[int] = frozenset({0}), heads: int = 1) -> str:
@@ -72,6 +88,7 @@ def size(num_bytes: float) -> str:
     return f"{num_bytes:.{digits}f} {units[0]}"
 
 
-def _fail(message: str) -> int:
-    print(f"error: {printable(message)}", file=sys.stderr)
+def _fail(message: str, says: Callable[[str], bool]) -> int:
+    if says(message):
+        print(f"error: {printable(message)}", file=sys.stderr)
     return BAD_INPUT

@@ -20,3 +20,7 @@ class DataError(UserError):
     def __init__(self, path: Path | str, message: str, line: int | None = None, field: str | None = None):
         place = str(path) if line is None else f"{path}:{line}"
         super().__init__(f"{place}: {message}" if field is None else f"{place}: field '{field}': {message}")
+
+
+class Interrupted(Exception):
+    """A run that cannot go on now and goes on later, as after Ctrl-C; exit code 130."""

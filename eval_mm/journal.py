@@ -8,6 +8,7 @@ The number of processes may be another in every run: later runs have higher numb
 question is known without a clock.
 """
 
+import fcntl
 import heapq
 import json
 import os
@@ -19,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
 
+from eval_mm.errors import UserError
 from eval_mm.files import ESCAPES
 from eval_mm.schema import Prediction
 
@@ -74,6 +76,12 @@ def read_answers(folder: Path) -> list[Prediction]:
     return list(iterate_answers(folder))
 
 
+def is_free(path: Path) -> bool:
+    """Whether no process has this journal open to write: one of an earlier try may be about to end."""
+    with path.open("ab") as file:
+        return _lock(file)
+
+
 def line_of(prediction: Prediction, run: int) -> bytes:
     """A prediction as the journal holds it."""
     held = {name: getattr(prediction, name) for name in FIELDS}
@@ -81,15 +89,18 @@ def line_of(prediction: Prediction, run: int) -> bytes:
 
 
 class Journal:
-    """The file of one process, which grows by one line per answer.
+    """The file of one process, which grows by one line per answer and is locked against others.
 
     Opening drops a torn last line. Closing is safe at any time, and so is not closing.
     """
 
     def __init__(self, folder: Path, rank: int = 0, run: int = 1):
         self.path, self._run = folder / name_of(rank), run
-        _drop_torn_line(self.path)
         self._file: BinaryIO = self.path.open("ab", buffering=0)
+        if not _lock(self._file):
+            self._file.close()
+            raise UserError(f"{self.path}: another process is writing there; wait for it")
+        _drop_torn_line(self.path)
         self._end = os.fstat(self._file.fileno()).st_size
         self._lock = threading.Lock()  # of closing, against `sync` in another thread
 
@@ -118,14 +129,18 @@ class Journal:
             if not self._file.closed:
                 os.fsync(self._file.fileno())
 
+    def close(self) -> None:
+        """Closes the file and frees it."""
+        with self._lock:
+            self._file.close()
+
     def __enter__(self) -> "Journal":
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
-            self._file.close()
+        self.close()
 
 
 def _merged(folder: Path, since: Mapping[str, int], stored: Stored) -> Iterator[tuple[int, Prediction]]:
@@ -180,10 +195,19 @@ def _parse(line: bytes) -> tuple[int, Prediction] | None:
     return (run, answer) if whole else None
 
 
+def _lock(file: BinaryIO) -> bool:
+    """Locks a file until it is closed; False where another process has it."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks
+    return True
+
+
 def _drop_torn_line(path: Path) -> None:
     """Cuts what follows the last line end, so the next line starts on its own."""
-    if not path.exists():
-        return
     with path.open("rb+") as file:
         end = file.seek(0, os.SEEK_END)
         while end > 0:

@@ -107,7 +107,11 @@ def bytes_needed(job: Job) -> Room:
     least = most = 0
     for plan in job.planned.plans:
         folder, samples = job.out / plan.task.name, len(plan.dataset.samples)
-        written = sum(entry.stat().st_size for entry in os.scandir(folder)) if folder.is_dir() else 0
+        written = (
+            sum(entry.stat().st_size for entry in os.scandir(folder))
+            if folder.is_dir() and not job.fresh
+            else 0
+        )
         per_sample = MOST_PER_SAMPLE + MOST_PER_TOKEN * plan.protocol.max_new_tokens
         least += max(0, LEAST_PER_SAMPLE * samples - written)
         most += max(0, per_sample * samples - written)
@@ -147,7 +151,7 @@ def _folder_problems(job: Job) -> list[str]:
     try:
         if is_locked(job.out):
             return [f"--out {job.out}: another run is writing there; wait for it, or name another"]
-        if (job.out / store.MANIFEST).exists():
+        if (job.out / store.MANIFEST).exists() and not job.fresh:
             check_folder(store.RunFolder.open(job.out), job.info, [])
     except UserError as error:
         return [str(error)]

@@ -1,45 +1,28 @@
 """The pipeline: rows -> samples -> requests -> predictions -> scores -> results, in one readable function."""
 
+import json
 import os
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from eval_mm import preflight, store
-from eval_mm.asking import ask
-from eval_mm.data import DataRoot, Selection
+from eval_mm.asking import Asking
+from eval_mm.data import Selection
 from eval_mm.few_shot import FewShot
+from eval_mm.interrupts import Interrupts
 from eval_mm.jobs import Job, check_folder, plan_run
-from eval_mm.judge import Scored, combine, score_task
+from eval_mm.merge import standing
 from eval_mm.models import Settings
-from eval_mm.planning import Plan
-from eval_mm.schema import Backend, ModelInfo, Result
-
-SHOWN_ERRORS = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """A result, with what belongs to this session alone: its seconds, the answers it found stored."""
-
-    result: Result
-    seconds: float
-    num_reused: int
-    first_errors: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a run did: one outcome per task, where, on whose data, and what the user should know."""
-
-    outcomes: tuple[Outcome, ...]
-    folder: Path
-    root: DataRoot
-    model: ModelInfo
-    notices: tuple[str, ...]
+from eval_mm.outcomes import Outcomes, Report
+from eval_mm.processes.parcels import mark, sees
+from eval_mm.processes.rounds import Round
+from eval_mm.processes.team import join
+from eval_mm.progress import Progress
+from eval_mm.schema import Backend, Result
+from eval_mm.work import Work
 
 
 def evaluate(
@@ -123,63 +106,83 @@ def run(
 
 def carry_out(job: Job, progress: bool = False, arguments: Sequence[str] = ()) -> Report:
     """One job from the checks that need no model to the results; UserError for what makes it impossible."""
-    notes = preflight.require([job])
-    if progress:
+    notes = look_ahead([job])
+    if progress and join().leads:
         for note in notes:
             print(f"note: {note}", file=sys.stderr)
-    report = fill(job, job.load(), progress, arguments)
+    report = fill(job, job.load, progress, arguments)
     return report if progress else replace(report, notices=(*notes, *report.notices))
 
 
-def fill(job: Job, backend: Backend, progress: bool = False, arguments: Sequence[str] = ()) -> Report:
-    """One run folder filled by a model that is loaded: what is asked, scored and written, task by task."""
+def look_ahead(jobs: Sequence[Job]) -> list[str]:
+    """What the user should know before the jobs begin; UserError for what makes one of them impossible."""
+    with Round(join(), "look ahead") as round:
+        notes: list[str] = json.loads(round.same("notes", lambda: json.dumps(preflight.require(jobs))))
+    return notes
+
+
+def fill(
+    job: Job, load: Callable[[], Backend], progress: bool = False, arguments: Sequence[str] = ()
+) -> Report:
+    """One run folder filled: what is left is asked; each task is scored once all its answers are there.
+
+    Every process of a run calls this and returns the same. Process 0 keeps the folder, tells the others what
+    is left, and scores; all of them ask. The model is loaded only where something is left.
+    """
+    with Round(join(), str(job.out)) as round:
+        if round.leads:
+            report = _lead(job, load, round, progress, arguments)
+            round.tell("report", lambda: json.dumps(report.to_json()))
+        else:
+            _help(job, load, round)
+            report = Report.from_json(json.loads(round.hear("report")), job)
+    return report
+
+
+def _lead(
+    job: Job, load: Callable[[], Backend], round: Round, progress: bool, arguments: Sequence[str]
+) -> Report:
     from eval_mm.provenance import describe_run, now  # not needed by --help and list
 
-    wanted, planned = job.wanted, job.planned
-    with store.RunFolder.create(job.out) as folder:
-        changed = check_folder(folder, backend.info, [task.name for task in wanted.tasks])
-        record = describe_run(backend.info, arguments)
+    plans, model = job.planned.plans, job.info
+    aside = store.put_aside(job.out) if job.fresh and round.team.once(f"fresh {job.out}") else None
+    with store.RunFolder.create(job.out) as folder, mark(folder.path, round.world) as its_mark:
+        notices = check_folder(folder, model, [task.name for task in job.wanted.tasks])
+        notices += [f"started over; what {job.out} held is in {aside}"] if aside is not None else []
+        folders = [folder.task_folder(plan.task.name) for plan in plans]
+        before = [standing(plan, path, model.fingerprint) for plan, path in zip(plans, folders, strict=True)]
+        work = Work.left(plans, before, its_mark)
+        round.tell("work", lambda: work.told(model))
+        record = {**describe_run(model, arguments), "processes": round.world, "seconds": {}}
         folder.manifest.setdefault("runs", []).append(record)
-        outcomes: dict[str, Outcome] = {}
-        done: dict[str, Scored] = {}
-        for one in planned.plans:
-            scored, outcome = _run_task(one, backend, folder, progress)
-            done[one.task.name], outcomes[one.task.name] = scored, outcome
-        for task in planned.composite:
-            whole = combine(task, [done[part.name] for part in task.members])
-            parts = [outcomes[part.name] for part in task.members]
-            outcomes[task.name] = Outcome(
-                _write(whole, folder, wanted.on_request),
-                sum(part.seconds for part in parts),
-                sum(part.num_reused for part in parts),
-                (),
-            )
+
+        def begin(task: int) -> None:
+            folder.manifest["tasks"][plans[task].task.name] = plans[task].entry(model).to_json()
+            folder.write_manifest()
+
+        backend = load() if work.is_left else None
+        outcomes = Outcomes(job, folder, before, work.run)
+        total = sum(len(plan.dataset.samples) for plan in plans)
+        with Interrupts() as interrupts, Progress(total, work.num_stored, progress) as bar:
+            started = time.perf_counter()
+            asking = Asking(work, folders, round, interrupts, bar, begin)
+            for task in asking.run(backend, model.fingerprint):
+                seconds = time.perf_counter() - started
+                record["seconds"][plans[task].task.name] = seconds
+                outcomes.finish(task, seconds)
+                begin(task)
+                started = time.perf_counter()
         record["finished"] = now()
         folder.write_manifest()
-    ordered = {
-        part.name: outcomes[part.name]
-        for task in wanted.named
-        for part in (*task.members, task)
-        if part.name in outcomes
-    }
-    notices = (*wanted.notices, *changed, *planned.notices)
-    return Report(tuple(ordered.values()), folder.path, wanted.root, backend.info, notices)
+    return outcomes.report([*notices, *asking.notices])
 
 
-def _run_task(
-    plan: Plan, backend: Backend, folder: store.RunFolder, progress: bool
-) -> tuple[Scored, Outcome]:
-    started = time.perf_counter()
-    predictions, num_reused = ask(plan, backend, folder, progress)
-    seconds = time.perf_counter() - started
-    scored = score_task(plan.task, plan.dataset, predictions, plan.protocol, plan.asked(backend.info))
-    result = _write(scored, folder, plan.on_request)
-    folder.manifest["runs"][-1].setdefault("seconds", {})[plan.task.name] = round(seconds, 3)
-    errors = [f"{answer.id}: {answer.error}" for answer in predictions.values() if answer.error is not None]
-    return scored, Outcome(result, seconds, num_reused, tuple(errors[:SHOWN_ERRORS]))
-
-
-def _write(scored: Scored, folder: store.RunFolder, on_request: Sequence[str]) -> Result:
-    result = scored.result(on_request)
-    folder.write_result(result, scored.judged.rows(), scored.submission())
-    return result
+def _help(job: Job, load: Callable[[], Backend], round: Round) -> None:
+    """Another process than 0: asks what it is told is left."""
+    plans, model = job.planned.plans, job.info
+    work = Work.heard(round.hear("work"), plans, model)
+    folders = [job.out / plan.task.name for plan in plans] if sees(job.out, work.mark) else None
+    backend = load() if work.is_left else None
+    with Interrupts(says=False) as interrupts, Progress(0, 0, wanted=False) as bar:
+        for _ in Asking(work, folders, round, interrupts, bar).run(backend, model.fingerprint):
+            pass

@@ -15,7 +15,9 @@ import json
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TextIO, get_args
@@ -23,11 +25,11 @@ from typing import Any, TextIO, get_args
 from eval_mm.data import Selection
 from eval_mm.errors import DataError, UserError
 from eval_mm.few_shot import FewShot
-from eval_mm.files import ESCAPES, json_text, jsonl, locked, write_all, write_json
+from eval_mm.files import json_text, jsonl, locked, write_all, write_json
 from eval_mm.journal import iterate_answers as iterate_answers
 from eval_mm.journal import read_answers as read_answers
 from eval_mm.prompt import images_of, key_parts
-from eval_mm.schema import BoxScale, ModelInfo, Prediction, Request, Result
+from eval_mm.schema import BoxScale, ModelInfo, Request, Result
 from eval_mm.variant import AS_IT_IS, Variant
 
 MANIFEST = "manifest.json"
@@ -61,8 +63,12 @@ class Keys:
 
     def of(self, request: Request) -> str:
         """`<asked>-<pictures>`; a picture that cannot be read has a digest of its own kind."""
+        return self.whole(asked_key(request, self._fingerprint), request)
+
+    def whole(self, asked: str, request: Request) -> str:
+        """As `of`, where the first half is known."""
         digests = "".join(self._digest(path) for path in images_of(request.prompt))
-        return f"{asked_key(request, self._fingerprint)}-{_short_hash(digests.encode())}"
+        return f"{asked}-{_short_hash(digests.encode())}"
 
     def _digest(self, path: str) -> str:
         if path not in self._digests:
@@ -71,53 +77,6 @@ class Keys:
             except (OSError, ValueError):
                 self._digests[path] = "unreadable"
         return self._digests[path]
-
-
-class Journal:
-    """A task's answers so far, and the file that grows by one line per answer.
-
-    Opening drops a torn last line and skips lines that are not a prediction: both are asked again. Closing
-    is safe at any time, and so is not closing.
-    """
-
-    def __init__(self, folder: Path):
-        self.path = folder / JOURNAL
-        self._answers: dict[tuple[str, str], Prediction] = {}
-        self._last: dict[tuple[str, str], str] = {}
-        for answer in read_answers(folder):
-            self._note(answer)
-        _drop_torn_line(self.path)
-        self._file: TextIO = self.path.open("a", encoding="utf-8", errors=ESCAPES)
-
-    def append(self, prediction: Prediction) -> None:
-        """Records one answer, on disk when this returns (as far as the operating system goes)."""
-        self._file.write(json.dumps(asdict(prediction), ensure_ascii=False) + "\n")
-        self._file.flush()
-        self._note(prediction)
-
-    def reuse(self, prediction: Prediction) -> None:
-        """Makes a stored answer the last one to its question again, which is the one `score` takes.
-
-        Another may have come after it, when the pictures were others for a while.
-        """
-        if self._last[prediction.id, prediction.key.partition("-")[0]] != prediction.key:
-            self.append(prediction)
-
-    def _note(self, prediction: Prediction) -> None:
-        self._answers[prediction.id, prediction.key] = prediction
-        self._last[prediction.id, prediction.key.partition("-")[0]] = prediction.key
-
-    def answer(self, sample_id: str, key: str) -> Prediction | None:
-        """The newest answer to exactly this question, or None."""
-        return self._answers.get((sample_id, key))
-
-    def __enter__(self) -> "Journal":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._file.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +196,24 @@ class RunFolder:
         write_all(contents)
 
 
+def put_aside(path: Path) -> Path | None:
+    """Gives a run folder another name, `<path>.1` or the first free number; None where there is none.
+
+    Raises:
+        UserError: a run is writing there, or it cannot have another name.
+    """
+    if not path.is_dir() or not any(path.iterdir()):
+        return None
+    number = next(number for number in count(1) if not os.path.lexists(f"{path}.{number}"))
+    with closing(locked(path, f"--out {path}: another run is writing there; wait for it, or name another")):
+        try:
+            return Path(os.path.abspath(path)).rename(f"{os.path.abspath(path)}.{number}")
+        except OSError as error:
+            raise UserError(
+                f"--fresh: {path} cannot be renamed ({error.strerror}); name another --out"
+            ) from None
+
+
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON object from a file; raises DataError where it is none."""
     try:
@@ -254,23 +231,6 @@ def file_sha256(path: Path) -> str:
     """The sha256 of a file's content, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _drop_torn_line(path: Path) -> None:
-    """Cuts what follows the last line end, so the next line starts on its own."""
-    if not path.exists():
-        return
-    with path.open("rb+") as file:
-        end = file.seek(0, os.SEEK_END)
-        while end > 0:
-            start = max(0, end - 65_536)
-            file.seek(start)
-            newline = file.read(end - start).rfind(b"\n")
-            if newline >= 0:
-                file.truncate(start + newline + 1)
-                return
-            end = start
-        file.truncate(0)
 
 
 def _short_hash(data: bytes) -> str:

@@ -2,8 +2,9 @@
 
 import gc
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +14,11 @@ from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
 from eval_mm.jobs import RUNS, Job, described, folder_name
 from eval_mm.models import Settings
+from eval_mm.outcomes import Report
 from eval_mm.planning import NeedsChatError, find, plan
-from eval_mm.run import Report, fill
+from eval_mm.processes.team import join
+from eval_mm.run import fill
+from eval_mm.schema import Backend
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,22 +121,17 @@ def run_sweep(
     """
     number = 0
     for _, group in groupby(jobs, key=lambda job: (job.model, job.settings)):
-        of_one_model = list(group)
-        try:
-            backend = of_one_model[0].load()
-        except UserError as error:
-            number += len(of_one_model)
-            yield from (Failure(job, str(error)) for job in of_one_model)
-            continue
-        for job in of_one_model:
+        load: Callable[[], Backend] | None = None
+        for job in group:
             number += 1
-            if progress:
+            if progress and join().leads:
                 print(f"{number} of {len(jobs)}: {job.out}", file=sys.stderr)
+            load = load or cache(job.load)
             try:
-                yield fill(job, backend, progress, arguments)
+                yield fill(job, load, progress, arguments)
             except UserError as error:
                 yield Failure(job, str(error))
-        del backend
+        del load
         _free_memory()
 
 

@@ -10,7 +10,7 @@ from eval_mm.console import SAMPLE_ERRORS
 from eval_mm.schema import Result
 
 if TYPE_CHECKING:
-    from eval_mm.run import Report
+    from eval_mm.outcomes import Report
 
 
 def show_results(reports: Sequence["Report"], results: Sequence[Result], breakdowns: bool) -> int:
@@ -43,12 +43,17 @@ def show_results(reports: Sequence["Report"], results: Sequence[Result], breakdo
     return finish(results)
 
 
+def exit_code(results: Sequence[Result]) -> int:
+    """Whether samples failed."""
+    return SAMPLE_ERRORS if any(result.num_errors for result in results) else 0
+
+
 def finish(results: Sequence[Result]) -> int:
     """Says what failed or could not be read; returns the exit code."""
     num_errors = sum(result.num_errors for result in results)
     if num_errors:
         print(
-            f"failed samples: {num_errors:,}; they count as wrong, predictions.rank0.jsonl says why, and the "
+            f"failed samples: {num_errors:,}; they count as wrong, predictions.rank*.jsonl say why, and the "
             f"same run command asks only those again",
             file=sys.stderr,
         )
@@ -63,7 +68,7 @@ def finish(results: Sequence[Result]) -> int:
                 f"{result.task}{_other_reader(result)}",
                 file=sys.stderr,
             )
-    return SAMPLE_ERRORS if num_errors else 0
+    return exit_code(results)
 
 
 def print_submissions(results: Sequence[Result], folder: str | os.PathLike[str]) -> None:

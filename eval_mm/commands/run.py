@@ -5,6 +5,7 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from eval_mm.commands.arguments import (
     names,
     positive,
 )
-from eval_mm.commands.outcome import show_results
+from eval_mm.commands.outcome import exit_code, show_results
 from eval_mm.console import BAD_INPUT, Parser, printable
 from eval_mm.errors import UserError
 
@@ -92,6 +93,9 @@ def add_options(parser: Parser) -> None:
         help="run folder (default results/runs/<model>); an existing one is resumed; of a sweep the folder "
         "that holds its run folders",
     )
+    add(
+        "--fresh", action="store_true", help="start over; what the run folder holds is kept as DIR.1, .2, ..."
+    )
     add_settings(parser)
     judge = parser.add_argument_group("open questions (touchstone_en, touchstone_zh)")
     judge.add_argument("--judge", metavar="MODEL", help="who scores the answers: a model, or 'stub'")
@@ -106,8 +110,10 @@ def command(arguments: argparse.Namespace) -> int:
     from eval_mm.few_shot import FewShot
     from eval_mm.jobs import plan_run
     from eval_mm.models import Settings
+    from eval_mm.processes.team import join
     from eval_mm.run import carry_out
 
+    leads = join().leads  # under torchrun every process runs this command, and process 0 speaks
     if arguments.config is not None:
         return _sweep(arguments)
     if arguments.seed is not None and arguments.sample is None and arguments.few_shot is None:
@@ -130,11 +136,14 @@ def command(arguments: argparse.Namespace) -> int:
         out=arguments.out,
         settings=Settings(**chosen_settings(arguments)),
         fetch=not arguments.dry_run,
+        fresh=arguments.fresh,
     )
     if arguments.dry_run:
-        return _show_plan([job])
+        return _show_plan([job]) if leads else 0
     report = carry_out(job, progress=True, arguments=arguments.argv)
     results = [outcome.result for outcome in report.outcomes]
+    if not leads:
+        return exit_code(results)
     code = 0
     if judging is not None:
         asked = [result.task for result in results]
@@ -146,6 +155,8 @@ def command(arguments: argparse.Namespace) -> int:
 def _sweep(arguments: argparse.Namespace) -> int:
     """All models of a file in all its protocols; one that fails leaves the others alone."""
     from eval_mm import models, preflight
+    from eval_mm.processes.team import join
+    from eval_mm.run import look_ahead
     from eval_mm.sweep import Failure, run_sweep, sweep_jobs
     from eval_mm.sweep_file import read_sweep
 
@@ -165,16 +176,21 @@ def _sweep(arguments: argparse.Namespace) -> int:
     sweep = read_sweep(Path(arguments.config), instead, chosen_settings(arguments))
     if all(table.model == "demo" or not models.scheme_of(table.model).sees for table in sweep.models):
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-    jobs, problems, notes = sweep_jobs(sweep, fetch=not arguments.dry_run)
+    planned, problems, notes = sweep_jobs(sweep, fetch=not arguments.dry_run)
+    jobs = [replace(job, fresh=arguments.fresh) for job in planned]
+    leads = join().leads
     if arguments.dry_run:
-        return _show_plan(jobs, problems, notes)
+        return _show_plan(jobs, problems, notes) if leads else 0
     preflight.refuse(problems)
-    for note in (*notes, *preflight.require(jobs)):
-        print(f"note: {note}", file=sys.stderr)
+    for note in (*notes, *look_ahead(jobs)):
+        if leads:
+            print(f"note: {note}", file=sys.stderr)
     done = list(run_sweep(jobs, progress=True, arguments=arguments.argv))
     reports = [one for one in done if not isinstance(one, Failure)]
     failures = [one for one in done if isinstance(one, Failure)]
     results = [outcome.result for report in reports for outcome in report.outcomes]
+    if not leads:
+        return BAD_INPUT if failures else exit_code(results)
     code = show_results(reports, results, arguments.breakdowns) if reports else 0
     for failure in failures:
         print(f"error: {failure.job.out}: {printable(failure.reason)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""The run folder: keys, the journal, whole files."""
+"""The run folder: keys, locks, whole files."""
 
 import json
 from dataclasses import replace
@@ -9,8 +9,8 @@ import pytest
 from eval_mm.data import Selection
 from eval_mm.errors import DataError, UserError
 from eval_mm.files import write_all, write_text
-from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Request
-from eval_mm.store import Journal, Keys, RunFolder, TaskEntry, asked_key, read_answers, read_json
+from eval_mm.schema import Image, Mark, ModelInfo, Request
+from eval_mm.store import Keys, RunFolder, TaskEntry, asked_key, put_aside, read_json
 
 REQUEST = Request("1", (Image("a.png"), Mark("<ref>"), "a cat", Mark("</ref>")), max_new_tokens=28)
 VARIANTS = {
@@ -46,73 +46,26 @@ def test_the_key_knows_model_and_picture_but_not_path_and_id(tmp_path: Path) -> 
     assert len({key("a"), key("c"), key("a", "g"), key("missing")}) == 4
 
 
-def test_a_torn_last_line_is_dropped_and_the_next_starts_clean(tmp_path: Path) -> None:
-    """A kill in mid-write leaves half a line; appending to it would spoil the next answer as well."""
-    with Journal(tmp_path) as journal:
-        journal.append(Prediction("1", "one"))
-        journal.append(Prediction("2", "two\u2028\n"))
-    file = journal.path
-    whole = file.read_bytes()
-    file.write_bytes(whole + b'{"id": "3", "te')
-    assert [answer.id for answer in read_answers(tmp_path)] == ["1", "2"]
-    with Journal(tmp_path) as journal:
-        assert journal.answer("2", "") == Prediction("2", "two\u2028\n")
-        assert journal.answer("3", "") is None
-        journal.append(Prediction("3", "three"))
-    assert [answer.text for answer in read_answers(tmp_path)] == ["one", "two\u2028\n", "three"]
-    assert len(file.read_bytes().splitlines()) == 3 == len(whole.split(b"\n"))
-
-
-def test_a_file_that_is_one_torn_line(tmp_path: Path) -> None:
-    """The very first write may be the torn one, and longer than the block read from the end."""
-    (tmp_path / "predictions.rank0.jsonl").write_bytes(b'{"id": "' + b"x" * 200_000)
-    with Journal(tmp_path) as journal:
-        journal.append(Prediction("1", "one"))
-    assert read_answers(tmp_path) == [Prediction("1", "one")]
-
-
-def test_spoilt_lines_are_asked_again(tmp_path: Path) -> None:
-    """A power cut may leave zero bytes or half a record in the middle: no answer, and no crash."""
-    with Journal(tmp_path) as journal:
-        journal.append(Prediction("1", "one"))
-    with journal.path.open("ab") as file:
-        file.write(b'\0\0\0\n[]\n{}\n"x"\n' + b'{"id": "9"}\n')
-    with Journal(tmp_path) as journal:
-        journal.append(Prediction("2", "two", choice_logprobs=(-1.5, -2.0)))
-    assert [answer.id for answer in read_answers(tmp_path)] == ["1", "2"]
-    assert read_answers(tmp_path)[1].choice_logprobs == (-1.5, -2.0)
-
-
-def test_the_newest_answer_counts(tmp_path: Path) -> None:
-    """An error that was asked again is replaced by its answer."""
-    with Journal(tmp_path) as journal:
-        journal.append(Prediction("1", error="gone"))
-        journal.append(Prediction("1", "here"))
-        journal.append(Prediction("1", "elsewhere", key="another question"))
-    with Journal(tmp_path) as journal:
-        assert journal.answer("1", "") == Prediction("1", "here")
-
-
-def test_an_answer_is_on_disk_when_append_returns(tmp_path: Path) -> None:
-    """Answers in a buffer are lost with the process."""
-    with Journal(tmp_path) as journal:
-        journal.append(Prediction("1", "one"))
-        assert read_answers(tmp_path) == [Prediction("1", "one")]
-
-
-def test_half_a_surrogate_pair_is_kept(tmp_path: Path) -> None:
-    """A back end may hand over text that UTF-8 cannot hold: no crash in mid-run, and the same text back."""
-    with Journal(tmp_path) as journal:
-        journal.append(Prediction("1", "a\ud800b"))
-    assert read_answers(tmp_path)[0].text == "a\ud800b"
-
-
 def test_two_runs_do_not_share_a_folder(tmp_path: Path) -> None:
     """Two writers would tear each other's journal and manifest: the second is told so."""
     with RunFolder.create(tmp_path), pytest.raises(UserError, match="another run is writing there"):
         RunFolder.create(tmp_path)
     with RunFolder.create(tmp_path):
         pass
+
+
+def test_a_folder_put_aside_keeps_everything(tmp_path: Path) -> None:
+    """Starting over must never cost an answer: each earlier folder is kept under a name of its own."""
+    out = tmp_path / "run"
+    assert put_aside(out) is None
+    for number in (1, 2):
+        with RunFolder.create(out) as folder:
+            (folder.path / "answer").write_text(str(number))
+            with pytest.raises(UserError, match="another run is writing there"):
+                put_aside(out)
+        assert put_aside(out) == tmp_path / f"run.{number}"
+    assert [(tmp_path / f"run.{number}/answer").read_text() for number in (1, 2)] == ["1", "2"]
+    assert not out.exists()
 
 
 def test_files_are_whole_or_absent(tmp_path: Path) -> None:
