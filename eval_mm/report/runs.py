@@ -74,7 +74,7 @@ def _load(folder: Path) -> Run:
     stored = manifest.get("tasks", {})
     for task in dict.fromkeys([*stored, *held]):
         names = held.get(task, [])
-        if RESULT not in names:
+        if RESULT not in names and (task in stored or any(map(_is_journal, names))):
             problems.append(_unfinished(folder, task, names))
         for name in names:
             scorer = _scorer_of(name)
@@ -96,7 +96,8 @@ def _load(folder: Path) -> Run:
     if not held:
         problems.append("no task has answers yet")
     kept = tuple(dict.fromkeys(printable(problem) for problem in problems))
-    return Run(_name(folder, manifest, results), folder, results, manifest, kept, rescored)
+    answered = [result for found in (results, *rescored.values()) for result in found.values()]
+    return Run(_name(folder, manifest, answered), folder, results, manifest, kept, rescored)
 
 
 def _read_manifest(folder: Path) -> tuple[dict[str, Any], list[str]]:
@@ -177,9 +178,9 @@ def _said(error: UserError, folder: Path) -> str:
     return str(error).removeprefix(f"{folder}{os.sep}")
 
 
-def _name(folder: Path, manifest: Mapping[str, Any], results: Mapping[str, Result]) -> str:
+def _name(folder: Path, manifest: Mapping[str, Any], results: Iterable[Result]) -> str:
     """The model's name; the folder's where there is none, or where files of several models lie together."""
-    models = {result.model for result in results.values()}
+    models = {result.model for result in results}
     if not models and manifest.get("runs"):
         models = {str(manifest["runs"][-1].get("model", ""))}
     (name,) = models if len(models) == 1 else {""}

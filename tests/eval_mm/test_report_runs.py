@@ -44,6 +44,13 @@ def test_other_scorers_and_judges_are_read(tmp_path: Path) -> None:
     assert run.rescored == {"official": {"textvqa_val": other}}
 
 
+def test_answers_scored_under_another_protocol_only(tmp_path: Path) -> None:
+    """`score --protocol official --out DIR` writes result.official.json alone: that is whole."""
+    run = load(write(tmp_path / "scored", result("textvqa_val", scorer="official"), scorer="official"))
+    assert (run.name, run.results, run.problems) == ("m", {}, ())
+    assert list(run.rescored["official"]) == ["textvqa_val"]
+
+
 def spoilt(**changes: Any) -> str:
     """The text of a result with other values in some fields."""
     return json.dumps(result().to_json() | changes)
