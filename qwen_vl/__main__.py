@@ -1,4 +1,4 @@
-"""The command line of the model: `python -m qwen_vl chat`, `profile` and `finetune`."""
+"""The command line of the model: `python -m qwen_vl chat`, `serve`, `profile` and `finetune`."""
 
 import argparse
 import os
@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from qwen_vl import terminal
 from qwen_vl.errors import CheckpointError, ImageError, TrainingDataError
 from qwen_vl.options import Parser, filled, number, one_line, part, positive
+from qwen_vl.profiling import command as profiling
+from qwen_vl.serving import command as serving
 
 EXAMPLES = """\
 examples:
@@ -48,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         code: int = command(arguments)
         sys.stdout.flush()
         return code
-    except (CheckpointError, ImageError, TrainingDataError, terminal.ChatError) as error:
+    except (CheckpointError, ImageError, TrainingDataError, terminal.ChatError, serving.ServeError) as error:
         print(f"error: {one_line(str(error))}", file=sys.stderr)
         return 2
     except BrokenPipeError:  # `... | head` closed our output
@@ -79,8 +81,24 @@ def _parser() -> Parser:
     )
     terminal.add_options(talk)
     talk.set_defaults(command=terminal.run)
-    purpose = "measure an engine on the shape of a benchmark"
-    _add_profile(verbs.add_parser("profile", help=purpose, description=purpose, formatter_class=raw))
+    serve = verbs.add_parser(
+        "serve",
+        help=serving.PURPOSE,
+        description=serving.PURPOSE,
+        epilog=serving.EXAMPLES,
+        formatter_class=raw,
+    )
+    serving.add_options(serve)
+    serve.set_defaults(command=serving.run)
+    measure = verbs.add_parser(
+        "profile",
+        help=profiling.PURPOSE,
+        description=profiling.PURPOSE,
+        epilog=profiling.EXAMPLES,
+        formatter_class=raw,
+    )
+    profiling.add_options(measure)
+    measure.set_defaults(command=profiling.run)
     purpose = "supervised training on conversations"
     tune = verbs.add_parser(
         "finetune", help=purpose, description=purpose, epilog=EXAMPLES, formatter_class=raw
@@ -118,35 +136,6 @@ def _parser() -> Parser:
         shown = "" if default is None else f" ({default:g})"
         add(f"--{name}", type=kind, default=default, metavar=metavar, help=purpose + shown)
     return parser
-
-
-def _add_profile(parser: argparse.ArgumentParser) -> None:
-    workloads = [
-        "gqa",
-        "refcoco",
-        "vqav2",
-        "caption",
-        "seedbench",
-        "docvqa",
-        "generate-2048",
-        "generate-8192",
-    ]
-    engines = ["fast", "static", "reference"]
-    add = parser.add_argument
-    add("--workload", choices=workloads, default="gqa", help="questions of such a shape (gqa)")
-    add("--config", choices=["demo", "small", "qwen-vl-7b"], default="small", help="size of model (small)")
-    add("--engine", choices=engines, default="fast", help="fast (default), the published loop, or the oracle")
-    add("--compare", choices=engines, help="measure this one too, and print the ratio last")
-    add("--images", type=positive, metavar="N", help="pictures asked about (4 to 64 by workload)")
-    add("--device", default="auto", help="auto (default), cpu, cuda")
-    add("--dtype", default="auto", help="auto (default), bfloat16, float16, float32")
-    parser.set_defaults(command=_profile)
-
-
-def _profile(arguments: argparse.Namespace) -> int:
-    from qwen_vl.profile import run
-
-    return run(arguments)
 
 
 def _finetune(arguments: argparse.Namespace) -> int:

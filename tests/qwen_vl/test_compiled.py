@@ -16,8 +16,8 @@ from qwen_vl.config import QwenVLConfig
 from qwen_vl.engine import Answer, Engine, Query
 from qwen_vl.image import load_image, preprocess
 from qwen_vl.model import random_model
+from qwen_vl.profiling.static import answer as answer_static
 from qwen_vl.prompt import ImagePart, Special, build_prompt
-from qwen_vl.static import answer as answer_static
 from qwen_vl.text import rms_norm
 
 DATA = Path(__file__).parents[2] / "eval_mm/demo"

@@ -25,13 +25,18 @@ BATCH = 8
 
 def answer(model: QwenVL, queries: Iterable[Query], load: Load) -> Iterator[Answer]:
     """Answers in order. All queries of a batch are of one kind and have the same limits."""
+    for batch in batches(queries):
+        with torch.inference_mode():
+            answers = (_ranked if batch[0].options else _generated)(model, batch, load)
+        yield from answers
+
+
+def batches(queries: Iterable[Query]) -> Iterator[list[Query]]:
+    """Queries of 8 rows; a row is a question or one of its options."""
     source = iter(queries)
     while first := next(source, None):
         size = max(BATCH // len(first.options), 1) if first.options else BATCH
-        batch = [first, *islice(source, size - 1)]
-        with torch.inference_mode():
-            answers = (_ranked if first.options else _generated)(model, batch, load)
-        yield from answers
+        yield [first, *islice(source, size - 1)]
 
 
 def _generated(model: QwenVL, batch: Sequence[Query], load: Load) -> list[Answer]:

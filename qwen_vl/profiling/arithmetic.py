@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from qwen_vl.config import QwenVLConfig
 from qwen_vl.engine import Query
+from qwen_vl.profiling.static import batches
 
 
 def parameters(config: QwenVLConfig) -> int:
@@ -52,4 +53,20 @@ def useful_flop(config: QwenVLConfig, queries: Sequence[Query]) -> float:
         tokens = own + tails + steps
         total += tokens * token_flop(config, before + tokens / 2)
         total += (1 + tails + steps) * logits_flop(config)
+    return total
+
+
+def static_flop(config: QwenVLConfig, queries: Sequence[Query]) -> float:
+    """What the published loop does for the same answers (static.py): batches padded to their longest row, a
+    picture a row, attention over all keys and logits at every position.
+    """
+    total = 0.0
+    for batch in batches(queries):
+        rows = [query for query in batch for _ in range(max(len(query.options), 1))]
+        steps = 0 if batch[0].options else batch[0].max_new_tokens - 1
+        tail = max((len(option) - 1 for query in batch for option in query.options), default=0)
+        length = max(len(query.ids) for query in rows) + tail
+        total += sum(len(query.images) for query in rows) * image_flop(config)
+        total += len(rows) * length * (token_flop(config, length) + logits_flop(config))
+        total += len(rows) * steps * (token_flop(config, length + steps / 2) + logits_flop(config))
     return total

@@ -6,6 +6,7 @@ forced, so that every engine does the same work.
 """
 
 import random
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,25 +77,36 @@ WORKLOADS = {
 def queries(
     config: QwenVLConfig, workload: Workload, images: int, folder: Path, seed: int = 0
 ) -> list[Query]:
-    """So many pictures, drawn into the folder, and all questions about each, one picture's together.
+    """All questions about so many pictures, which `draw_pictures` puts into the folder; one picture's stand
+    together.
 
     The pictures stand for the whole distribution of questions per picture: its middle for one, evenly spaced
     parts for more.
     """
     rng, found = random.Random(seed), []
-    folder.mkdir(parents=True, exist_ok=True)
     order = list(range(images))
     rng.shuffle(order)
+    table = workload.questions
     for image in order:
-        path = folder / f"{image}.jpg"
-        draw(path, image)
-        table = workload.questions
         for number in range(table[int((image + 0.5) * len(table) / images)]):
             ids = (*image_span(config), *text(rng, rng.choice(workload.text)))
             options = tuple((token,) for token in rng.sample(range(FIRST_ID, LAST_ID), workload.options))
             limit = workload.new_tokens
-            found.append(Query((image, number), ids, (str(path),), options, limit, limit))
+            found.append(Query((image, number), ids, (_path(folder, image),), options, limit, limit))
     return found
+
+
+def one_question(config: QwenVLConfig, text_tokens: int, new_tokens: int, folder: Path) -> Query:
+    """A question of so many tokens about one picture, with an answer of so many."""
+    ids = (*image_span(config), *text(random.Random(0), text_tokens))
+    return Query(0, ids, (_path(folder, 0),), (), new_tokens, new_tokens)
+
+
+def draw_pictures(asked: Iterable[Query]) -> None:
+    """Puts the pictures of these questions where they say."""
+    for path in {Path(str(key)) for query in asked for key in query.images}:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _draw(path, int(path.stem))
 
 
 def image_span(config: QwenVLConfig) -> tuple[int, ...]:
@@ -108,7 +120,11 @@ def text(rng: random.Random, length: int) -> tuple[int, ...]:
     return tuple(rng.choices(range(FIRST_ID, LAST_ID), k=length))
 
 
-def draw(path: Path, seed: int) -> None:
+def _path(folder: Path, image: int) -> str:
+    return str(folder / f"{image}.jpg")
+
+
+def _draw(path: Path, seed: int) -> None:
     """A JPEG of the size of a photograph, soft like one."""
     noise = np.random.default_rng(seed).integers(0, 256, (24, 32, 3), dtype=np.uint8)
     Image.fromarray(noise).resize(PICTURE_SIZE, Image.Resampling.BICUBIC).save(path, quality=90)
