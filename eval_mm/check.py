@@ -137,7 +137,7 @@ def _check_task(
     torn = [file for file, end in stored.ends.items() if (folder / name / file).stat().st_size > end]
     one.spoilt = len(stored.spoilt) + len(torn)
     if stored.spoilt:
-        one.notes.append(f"{len(stored.spoilt):,} lines are no answer (first: {stored.spoilt[0]})")
+        one.notes.append(f"lines that are no answer: {len(stored.spoilt):,} (first: {stored.spoilt[0]})")
     if torn:
         one.notes.append(f"the last line of {', '.join(torn)} is torn")
     try:
@@ -179,12 +179,12 @@ def _count(one: TaskCheck, whole: StoredTask, answers: Sequence[Prediction], fin
     one.repeated = sum(fitting.values()) - len(fitting)
     if missing:
         one.findings.append(
-            f"{len(missing):,} of {len(current):,} samples have no answer to the question as it is now "
+            f"samples without an answer to the question as it is now: {len(missing):,} of {len(current):,} "
             f"(first: {missing[0]}); the same run command asks them"
         )
     if failed:
         one.findings.append(
-            f"{len(failed):,} samples failed (first: {failed[0]}); the same run command asks them again"
+            f"samples that failed: {len(failed):,} (first: {failed[0]}); the same run command asks them again"
         )
 
 
@@ -217,6 +217,6 @@ def _check_pictures(one: TaskCheck, whole: StoredTask, fingerprint: str) -> None
     if changed:
         one.pictures = f"{len(changed):,} changed"
         one.findings.append(
-            f"{len(changed):,} answers are about other pictures than those here now (first: {changed[0]}); "
+            f"answers about other pictures than those here now: {len(changed):,} (first: {changed[0]}); "
             f"the same run command asks them again"
         )

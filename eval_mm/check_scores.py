@@ -1,6 +1,8 @@
 """Results in a run folder against what scoring the stored answers gives now, without a model."""
 
+import io
 import math
+import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,7 +101,7 @@ def _compare(scored: Scored, folder: Path, on_request: Sequence[str], beside: st
     for name, content in scored.submission().items():
         if not (folder / name).is_file():
             findings.append(f"{name}, for the benchmark's server, is missing")
-        elif (folder / name).read_bytes() != content:
+        elif _content((folder / name).read_bytes()) != _content(content):
             findings.append(f"{name}, for the benchmark's server, is not what the answers give now")
     notes = (f"{results.name}: {', '.join(further)} not checked",) if further else ()
     return Compared(DIFFERENT if findings else SAME, tuple(findings), notes, scored)
@@ -135,6 +137,14 @@ def _different_line(path: Path, expected: bytes) -> str:
     pairs = zip(held.splitlines(), expected.splitlines(), strict=False)
     line = next((number for number, (one, other) in enumerate(pairs, 1) if one != other), None)
     return f"line {line}" if line is not None else "it has more or fewer lines"
+
+
+def _content(raw: bytes) -> bytes | dict[str, bytes]:
+    """What a file says: of an archive (zip, xlsx) its files, without the times at which it was made."""
+    if not zipfile.is_zipfile(io.BytesIO(raw)):
+        return raw
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        return {name: archive.read(name) for name in archive.namelist() if name != "docProps/core.xml"}
 
 
 def _same(one: Any, other: Any) -> bool:

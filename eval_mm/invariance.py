@@ -7,10 +7,9 @@ and servers round otherwise with every batch, so a few answers differ there; how
 import os
 import random
 import sys
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from eval_mm import models, store
 from eval_mm.errors import UserError
@@ -53,7 +52,7 @@ def ask_again(
     seed: int = 0,
     *,
     model: str | None = None,
-    settings: Mapping[str, object] | None = None,
+    settings: Mapping[str, Any] | None = None,
     data: str | os.PathLike[str] | None = None,
     progress: bool = False,
 ) -> Invariance:
@@ -75,13 +74,7 @@ def ask_again(
     drawn = _draw(list(_candidates(folder, data)), number, seed)
     if not drawn:
         raise UserError(f"{folder.path}: no answer can be asked again: none is about pictures that are here")
-    backend = _load(drawn[0].info, model, dict(settings or {}))
-    wrong = next((one for one in drawn if one.info.fingerprint != backend.info.fingerprint), None)
-    if wrong is not None:
-        raise UserError(
-            f"task {wrong.task}: its answers are of {wrong.info.fingerprint}, the model is now "
-            f"{backend.info.fingerprint}; name the run's checkpoint with --model, its dtype with --dtype"
-        )
+    backend = _load(drawn, model, dict(settings or {}))
     differences = []
     for one in _watched(drawn, progress):
         answers = list(backend.generate([one.request]))
@@ -115,20 +108,29 @@ def _draw(candidates: list[Stored], number: int, seed: int) -> list[Stored]:
     return drawn
 
 
-def _load(info: ModelInfo, model: str | None, settings: dict[str, object]) -> Backend:
-    """The run's model, by default as its manifest names it."""
+def _load(drawn: Sequence[Stored], model: str | None, settings: dict[str, Any]) -> Backend:
+    """The run's model, by default as its manifest names it; UserError where it is another now."""
+    info = drawn[0].info
     dtype = info.compute.rpartition(", ")[2]
     spec = model or info.name
     if spec == "demo":  # small matrices lose all on busy cores, as in `run`
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     if dtype in DTYPES and "dtype" in models.scheme_of(spec).takes:
         settings = {"dtype": dtype, **settings}
+    chosen = Settings(**settings)
     try:
-        return models.load(spec, replace(models.DEFAULTS, **settings))  # type: ignore[arg-type]
+        now = models.describe(spec, chosen)
     except UserError as error:
         if model is not None:
             raise
         raise UserError(f"{error}; --model says where the run's model is now") from None
+    wrong = next((one for one in drawn if one.info.fingerprint != now.fingerprint), None)
+    if wrong is not None:
+        raise UserError(
+            f"task {wrong.task}: its answers are of {wrong.info.fingerprint}, the model is now "
+            f"{now.fingerprint}; name the run's checkpoint with --model, its dtype with --dtype"
+        )
+    return models.load(spec, chosen)
 
 
 def _shown(answer: Prediction, request: Request) -> str:
