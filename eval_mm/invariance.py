@@ -117,7 +117,7 @@ def _load(drawn: Sequence[Stored], model: str | None, settings: dict[str, Any]) 
         os.environ.setdefault("OMP_NUM_THREADS", "1")
     if dtype in DTYPES and "dtype" in models.scheme_of(spec).takes:
         settings = {"dtype": dtype, **settings}
-    chosen = Settings(**settings)
+    chosen = models.Settings(**settings)
     try:
         now = models.describe(spec, chosen)
     except UserError as error:
