@@ -69,7 +69,7 @@ def _evidence(tasks: Sequence[TaskComparison], width: int) -> str:
     meaning = (
         f"p: how often chance alone would make a difference as great or greater, corrected for {compared} "
         f"comparisons (Holm); below {SIGNIFICANT} a difference is shown. detectable: the smallest difference "
-        f"that such data would have shown with a probability of {POWER:.0%}. gained, lost: samples on which "
+        f"that such data would show alone, with a probability of {POWER:.0%}. gained, lost: samples on which "
         f"B has the higher, the lower score."
     )
     return align(rows, {0, 5}) + "\n" + textwrap.fill(meaning, width)
@@ -128,8 +128,7 @@ def words(found: Comparison) -> Iterator[str]:
             elif one.better:
                 groups[one.better].append(f"{name} ({one.difference:+.2f})")
             else:
-                would = "" if one.detectable is None else f" ({one.detectable:.2f} would have been)"
-                groups[0].append(name + would)
+                groups[0].append(f"{name} ({one.difference:+.2f}, p {p_text(one.p_holm)})")
     for side, better in (("B", 1), ("A", -1)):
         if groups[better]:
             yield f"{side} is better on {', '.join(groups[better])}."
