@@ -73,17 +73,16 @@ def forecast(job: Job, plan: Plan, counter: Callable[[Request], int] | None) -> 
     """One task of a job: what is stored, what is left, and about how many tokens that is."""
     requests = plan.requests()
     pictures = pictures_of(plan)
-    left = requests
-    if job.info.fingerprint:
-        done = _answered(requests, job, plan)
-        left = [request for request in requests if request.id not in done]
+    known = bool(job.info.fingerprint)
+    done = _answered(requests, job, plan) if known and not job.fresh else set()
+    left = [request for request in requests if request.id not in done]
     some = left[:: max(1, len(left) // COUNTED)]
     counted = sum(map(counter or _guess, some))
     return Forecast(
         len(requests),
         pictures.total,
         len(pictures.missing),
-        len(requests) - len(left) if job.info.fingerprint else None,
+        len(done) if known else None,
         round(counted * len(left) / max(1, len(some))),
         sum(0 if request.choices else request.max_new_tokens for request in left),
     )

@@ -4,7 +4,6 @@ import gc
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
@@ -121,18 +120,39 @@ def run_sweep(
     """
     number = 0
     for _, group in groupby(jobs, key=lambda job: (job.model, job.settings)):
-        load: Callable[[], Backend] | None = None
+        load = None
         for job in group:
             number += 1
             if progress and join().leads:
                 print(f"{number} of {len(jobs)}: {job.out}", file=sys.stderr)
-            load = load or cache(job.load)
+            load = load or _Once(job.load)
             try:
                 yield fill(job, load, progress, arguments)
             except UserError as error:
                 yield Failure(job, str(error))
         del load
         _free_memory()
+
+
+class _Once:
+    """Loads a model when it is first called for; what cannot be had is not tried again."""
+
+    def __init__(self, load: Callable[[], Backend]):
+        self._load = load
+        self._backend: Backend | None = None
+        self._error: UserError | None = None
+
+    def __call__(self) -> Backend:
+        """The model."""
+        if self._error is not None:
+            raise self._error
+        if self._backend is None:
+            try:
+                self._backend = self._load()
+            except UserError as error:
+                self._error = error
+                raise
+        return self._backend
 
 
 def _named_twice(sweep: Sweep) -> list[str]:
