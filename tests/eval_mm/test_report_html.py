@@ -1,0 +1,407 @@
+"""The one-file page without a browser: its numbers, its limits, what it says where something is missing."""
+
+import base64
+import hashlib
+import html
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from eval_mm.data import Selection
+from eval_mm.errors import UserError
+from eval_mm.explain import explain
+from eval_mm.report import charts
+from eval_mm.report.html import write_html
+from eval_mm.report.page import embedded_json, policy, thumbnail
+from eval_mm.report.runs import load_runs
+from eval_mm.report.scores_file import ABSENT, ERROR, distribution, read_scores, worst_first
+from eval_mm.rescore import score
+from eval_mm.run import run
+from tests.browser.runs import FAILED, UNPARSED, ask, demo_rows, demo_run, page
+from tests.eval_mm.report_support import result, write
+from tests.eval_mm.support import ScriptedModel, write_data
+
+TASKS = ("refcoco_val", "vqav2_val", "vizwiz_test")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the demo data, wrong on each third question."""
+    return demo_run(tmp_path_factory.mktemp("runs") / "a", "alpha", 3, *TASKS)
+
+
+@pytest.fixture(scope="module")
+def second(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run on the demo data, wrong on each fourth question."""
+    return demo_run(tmp_path_factory.mktemp("runs") / "b", "beta", 4, *TASKS)
+
+
+def blocks(path: Path) -> dict[str, Any]:
+    """The data of a page by task."""
+    found = re.findall(
+        r'<script type="application/json" data-task="(.*?)">(.*?)</script>', path.read_text(encoding="utf-8")
+    )
+    return {html.unescape(task): json.loads(text) for task, text in found}
+
+
+def group(path: Path, task: str) -> dict[str, Any]:
+    """The data of a task that all runs of a page were asked alike."""
+    (found,) = blocks(path)[task]["groups"]
+    return dict(found)
+
+
+def test_every_number_of_the_results_is_in_the_page(folder: Path, second: Path, tmp_path: Path) -> None:
+    """A number that is not that of result.json is a number nobody measured."""
+    text = page(tmp_path / "page.html", folder, second).read_text(encoding="utf-8")
+    for task in ("refcoco_val", "vqav2_val"):
+        section = text.partition(f'class="view task" data-view="{task}"')[2].partition(
+            "</section>\n<section class"
+        )[0]
+        plain = re.sub(r"<[^>]*>", " ", section)
+        for run_folder in (folder, second):
+            stored = json.loads((run_folder / task / "result.json").read_text())
+            assert stored["metrics"]
+            for name, metric in stored["metrics"].items():
+                assert re.search(rf"\b{metric['value']:.2f}\b", plain), (task, name)
+                if metric["stderr"] is not None:
+                    assert f"{metric['stderr']:.2f}" in plain
+                if "/" not in name:
+                    assert "{:.2f} to {:.2f}".format(*metric["ci95"]) in plain
+                    assert f'data-value="{metric["value"]}"' in text
+
+
+def test_every_sample_has_its_score(folder: Path, second: Path, tmp_path: Path) -> None:
+    """The browser's columns are those of scores.jsonl, errors and unread answers told apart."""
+    found = group(page(tmp_path / "page.html", folder, second), "refcoco_val")
+    for turn, run_folder in enumerate((folder, second)):
+        lines = (run_folder / "refcoco_val" / "scores.jsonl").read_text().splitlines()
+        rows = [json.loads(line) for line in lines]
+        assert found["listing"]["ids"] == [row["id"] for row in rows]
+        values = [ERROR if row["error"] else row["value"] for row in rows]
+        assert found["listing"]["values"][turn] == values
+        assert (values[UNPARSED], values[FAILED]) == (None, ERROR)
+
+
+def test_breakdowns_of_samples_are_those_of_the_results(folder: Path, tmp_path: Path) -> None:
+    """A sample listed below a category counts in the number of that category, and no other does."""
+    found = group(page(tmp_path / "page.html", folder), "vqav2_val")["listing"]
+    stored = json.loads((folder / "vqav2_val" / "result.json").read_text())["metrics"]
+    for number, label in enumerate(found["labels"]):
+        values = [
+            value or 0 for value, of in zip(found["values"][0], found["of"], strict=True) if number in of
+        ]
+        mean = sum(max(0, value) for value in values) / len(values)
+        assert 100 * mean == pytest.approx(stored[f"vqa_accuracy/{label}"]["value"], abs=0.01)
+    assert {f"vqa_accuracy/{label}" for label in found["labels"]} == stored.keys() - {"vqa_accuracy"}
+
+
+def test_what_is_shown_of_an_answer_is_what_explain_shows(folder: Path, tmp_path: Path) -> None:
+    """Two ways of telling how an answer was judged would sooner or later tell different things."""
+    found = group(page(tmp_path / "page.html", folder), "vqav2_val")
+    sample, answer = found["samples"]["1"], found["answers"][0]["1"]
+    told = explain(folder, found["listing"]["ids"][1], "vqav2_val")
+    prompt = [f"'{part}'" if isinstance(part, str) else "<picture>" for part in sample["p"]["qwen-vl"]]
+    assert "prompt as sent\n  " + " ".join(prompt) in told
+    assert f"answer, raw\n  {answer['t']!r}\n" in told
+    assert f"asked with\n  {answer['l']}\n" in told
+    for text, times, _ in sample["r"]:
+        assert f"  {text!r}" + (f" x {times}" if times > 1 else "") in told
+    assert answer["e"] in told
+
+
+def test_boxes_are_in_pixels_of_the_picture(folder: Path, tmp_path: Path) -> None:
+    """The model writes thousandths, the page draws pixels."""
+    found = group(page(tmp_path / "page.html", folder), "refcoco_val")
+    row = demo_rows("refcoco_val")[1]
+    assert found["samples"]["1"]["b"] == row["box"]
+    assert found["samples"]["1"]["s"] == [row["width"], row["height"]]
+    assert found["answers"][0]["1"]["b"] == pytest.approx(row["box"], abs=0.3)
+    assert "b" not in found["answers"][0][str(UNPARSED)]
+
+
+def test_the_same_folders_make_the_same_bytes(folder: Path, second: Path, tmp_path: Path) -> None:
+    """A report that changes without its results cannot be kept beside them."""
+    one, other = (page(tmp_path / name, folder, second).read_bytes() for name in ("1.html", "2.html"))
+    assert one == other
+
+
+def test_the_worst_come_first_where_room_is_short(folder: Path, second: Path, tmp_path: Path) -> None:
+    """A page with pictures of right answers only would be of no use, and the limits hold and are told."""
+    few = group(page(tmp_path / "few.html", folder, second, max_samples=5), "refcoco_val")
+    assert set(few["shows"]) == {str(FAILED), str(UNPARSED), "0", "3", "8"}  # the runs take turns
+    assert (few["counts"]["pictures"], few["counts"]["text"]) == (5, few["counts"]["scored"])
+    whole = (tmp_path / "few.html").stat().st_size
+    for limit in (whole - 8_000, whole - 20_000):
+        path = page(tmp_path / "small.html", folder, second, max_samples=5, max_bytes=limit)
+        assert path.stat().st_size <= limit
+    cut = group(path, "refcoco_val")
+    assert cut["counts"]["text"] < cut["counts"]["scored"]
+    assert str(FAILED) in cut["samples"]
+
+
+def test_a_limit_below_the_tables_is_refused(folder: Path, tmp_path: Path) -> None:
+    """A file longer than allowed, or one without its tables, would both break the promise."""
+    path = tmp_path / "page.html"
+    path.write_text("what was there")
+    with pytest.raises(UserError, match=r"max_bytes: tables and charts alone take [\d,]+ bytes"):
+        page(path, folder, max_bytes=10_000)
+    assert path.read_text() == "what was there"
+
+
+def test_a_long_list_is_cut_to_the_worst(tmp_path: Path) -> None:
+    """The file stays below its budget even where ids and scores alone would not fit."""
+    rows = [
+        {"id": f"{n:040}", "image": "pictures/0.png", "question": "?", "answers": ["fish"] * 10}
+        for n in range(3000)
+    ]
+    data = write_data(tmp_path / "data", rows, "vqav2_val")
+    folder = ask(
+        tmp_path / "run",
+        "m",
+        {"vqav2_val": lambda place, row: "fish" if place % 10 != 7 else "fowl"},
+        str(data),
+    )
+    path = page(tmp_path / "page.html", folder, published=False, max_bytes=160_000)
+    assert path.stat().st_size <= 160_000
+    found = group(path, "vqav2_val")
+    assert 300 < found["counts"]["listed"] < found["counts"]["scored"] == 3000
+    assert found["listing"]["values"][0].count(0) == 300
+
+
+def test_runs_that_were_asked_other_rows_are_kept_apart(tmp_path: Path) -> None:
+    """Sample 1 of one file is not sample 1 of another."""
+    folders = []
+    for name in ("one", "two"):
+        rows = [{"id": "1", "image": "pictures/0.png", "question": f"Of {name}?", "answers": [name]}]
+        data = write_data(tmp_path / name, rows, "vqav2_val")
+        folders.append(
+            ask(tmp_path / f"run {name}", name, {"vqav2_val": lambda place, row: "one"}, str(data))
+        )
+    found = blocks(page(tmp_path / "page.html", *folders))["vqav2_val"]["groups"]
+    assert [one["samples"]["0"]["q"] for one in found] == ["Of one?", "Of two?"]
+    assert [[run["run"] for run in one["runs"]] for one in found] == [[0], [1]]
+
+
+def test_runs_on_parts_of_the_rows_share_a_list(tmp_path: Path) -> None:
+    """A partial run beside a whole one: what it was not asked is neither right nor wrong."""
+    rows = [
+        {"id": str(n), "image": "pictures/0.png", "question": "?", "answers": ["fish"] * 10} for n in range(4)
+    ]
+    data = write_data(tmp_path / "data", rows, "vqav2_val")
+    whole = ask(tmp_path / "whole", "whole", {"vqav2_val": lambda place, row: "fish"}, str(data))
+    model = ScriptedModel(lambda request: "fish")
+    run(model, ["vqav2_val"], data, selection=Selection(limit=2), out=tmp_path / "part")
+    found = group(page(tmp_path / "page.html", tmp_path / "part", whole), "vqav2_val")
+    assert found["listing"]["ids"] == ["0", "1", "2", "3"]
+    assert found["listing"]["values"] == [[1, 1, ABSENT, ABSENT], [1, 1, 1, 1]]
+    assert "3" not in found["answers"][0]
+    assert found["samples"]["3"]["q"] == "?"
+
+
+def test_a_file_of_answers_has_a_page_too(tmp_path: Path) -> None:
+    """Answers made elsewhere have no manifest and no prompt; the rest is shown."""
+    rows = [{"id": "7", "image": "pictures/0.png", "question": "Who?", "answers": ["me"]}]
+    data = write_data(tmp_path / "data", rows, "vqav2_val")
+    (tmp_path / "answers.json").write_text('{"7": "You."}')
+    score(task="vqav2_val", predictions=tmp_path / "answers.json", data=data, out=tmp_path / "out")
+    found = group(page(tmp_path / "page.html", tmp_path / "out", data=data), "vqav2_val")
+    assert found["samples"]["0"]["q"] == "Who?"
+    assert "p" not in found["samples"]["0"]
+    assert found["answers"][0]["0"]["a"] == "You."
+    assert found["runs"][0]["problems"] == ["a file of answers: what was asked is not known"]
+
+
+def test_what_is_missing_or_spoilt_is_said(folder: Path, tmp_path: Path) -> None:
+    """A report of ten runs must not fail for one torn line, lost journal, picture or changed data file."""
+    broken = shutil.copytree(folder, tmp_path / "broken")
+    scores = broken / "refcoco_val" / "scores.jsonl"
+    lines = scores.read_bytes().splitlines(keepends=True)
+    lines[2] = b'{"id": "2", "val\n'
+    lines[3] = lines[3].replace(b'"value": 0.0', b'"value": 7')
+    scores.write_bytes(b"".join(lines[:-1]) + lines[-1][:20])
+    for journal in (broken / "vqav2_val").glob("predictions*"):
+        journal.unlink()
+    shutil.rmtree(broken / "vizwiz_test")
+    (broken / "unfinished").mkdir()
+    (broken / "unfinished" / "predictions.rank0.jsonl").write_text("{}\n")
+    path = page(tmp_path / "page.html", broken)
+    found = group(path, "refcoco_val")
+    assert found["runs"][0]["problems"] == [f"{scores}:3: no row of scores"]
+    assert found["counts"]["scored"] == len(lines) - 3
+    assert "2" not in found["listing"]["ids"]
+    answer = group(path, "vqav2_val")["answers"][0]["1"]
+    assert "t" not in answer
+    assert answer["a"]
+    text = html.unescape(path.read_text(encoding="utf-8"))
+    assert "vizwiz_test: no result.json" in text
+    assert "unfinished: no result.json: half-finished, 1 answers so far" in text
+
+
+def test_changed_data_and_lost_pictures_are_said(tmp_path: Path) -> None:
+    """Questions of a file that is another now are not those that were asked."""
+    rows = [{"id": str(n), "image": f"pictures/{n}.png", "question": "?", "answers": ["a"]} for n in range(3)]
+    data = write_data(tmp_path / "data", rows, "vqav2_val")
+    folder = ask(tmp_path / "run", "m", {"vqav2_val": lambda place, row: "a"}, str(data))
+    (data / "pictures" / "0.png").unlink()
+    (data / "pictures" / "1.png").write_bytes(b"no picture")
+    found = group(page(tmp_path / "page.html", folder), "vqav2_val")
+    assert (found["counts"]["unreadable"], found["counts"]["pictures"]) == (2, 1)
+    assert [found["shows"][place] for place in ("0", "1", "2")] == [[-1], [-1], [0]]
+    write_data(data, [*rows, {**rows[0], "id": "new"}], "vqav2_val")
+    found = group(page(tmp_path / "page.html", folder), "vqav2_val")
+    assert "not the file of the run, its content differs" in found["problem"]
+    assert found["samples"]["0"] == {}
+    assert found["answers"][0]["0"]["a"] == "a"
+
+
+def test_results_without_any_samples_make_a_page(tmp_path: Path) -> None:
+    """A result.json somebody passed on is shown, and its samples are said to be missing."""
+    folder = write(tmp_path / "run", result(), result("textvqa_val"))
+    found = group(page(tmp_path / "page.html", folder), "refcoco_val")
+    assert found["listing"]["ids"] == []
+    assert "scores.jsonl: cannot be read (No such file or directory)" in found["runs"][0]["problems"][-1]
+
+
+def test_captions_are_tokenised_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Java takes half a second to start: a start for each of 500 captions would be minutes."""
+    rows = [{"id": str(n), "image": "pictures/1.png", "captions": [f"A man, riding {n}."]} for n in range(5)]
+    data = write_data(tmp_path / "data", rows, "nocaps_val")
+    folder = ask(
+        tmp_path / "run", "m", {"nocaps_val": lambda place, row: f"A man, walking {place}."}, str(data)
+    )
+    monkeypatch.setattr(
+        "eval_mm.kinds.caption.caption.tokenize", lambda texts: pytest.fail("one start of Java too many")
+    )
+    found = group(page(tmp_path / "page.html", folder), "nocaps_val")
+    assert found["samples"]["3"]["n"] == {"qwen-vl": ["a man riding 3"]}
+    assert found["answers"][0]["3"]["k"] == [["PTB tokens", "a man walking 3"]]
+
+
+def test_long_texts_are_cut_and_say_so(tmp_path: Path) -> None:
+    """One answer of a megabyte must not push all others out of the page."""
+    rows = [{"id": "1", "image": "pictures/0.png", "question": "?", "answers": ["a"]}]
+    data = write_data(tmp_path / "data", rows, "vqav2_val")
+    folder = ask(tmp_path / "run", "m", {"vqav2_val": lambda place, row: "x" * 1_000_000}, str(data))
+    found = group(page(tmp_path / "page.html", folder), "vqav2_val")
+    assert found["answers"][0]["0"]["t"] == "x" * 4000 + " … (996,000 more characters)"
+
+
+def test_no_text_ends_the_element_it_stands_in() -> None:
+    """`</script>` in an answer would end the data and begin a page of the model's own."""
+    value = {"a</script>": ["<!-- <script>", "\u2028\u2029&amp;", "\ud800"]}
+    text = embedded_json(value)
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == value
+
+
+def test_the_policy_names_the_very_texts() -> None:
+    """A hash of another text would leave the page without style and script."""
+    digest = base64.b64encode(hashlib.sha256(b"a { }").digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in policy("a { }", "b()")
+    assert "unsafe" not in policy("a { }", "b()")
+
+
+def test_pictures_with_nothing_behind_them_stand_on_white(tmp_path: Path) -> None:
+    """Black text of a chart on a transparent ground would be black on black."""
+    Image.new("RGBA", (900, 300), (0, 0, 0, 0)).save(tmp_path / "clear.png")
+    url = thumbnail(tmp_path / "clear.png", 100)
+    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as small:
+        assert small.size == (100, 33)
+        assert small.convert("RGB").getpixel((50, 10)) == (255, 255, 255)
+    assert thumbnail(tmp_path / "none.png", 100) == ""
+
+
+def test_scores_are_read_once_each_and_sorted(tmp_path: Path) -> None:
+    """Failed before unread before wrong; an id that stands twice counts once."""
+    rows = [
+        ("a", 1.0, None),
+        ("b", None, None),
+        ("c", 0.3, None),
+        ("d", None, "boom"),
+        ("a", 0.0, None),
+        ("e", 0, None),
+    ]
+    path = tmp_path / "scores.jsonl"
+    path.write_text(
+        "".join(
+            json.dumps({"id": name, "value": value, "answer": "", "explanation": "", "error": error}) + "\n"
+            for name, value, error in rows
+        )
+    )
+    found = read_scores(path)
+    assert found.ids == ["a", "b", "c", "d", "e"]
+    assert found.values == [1.0, None, 0.3, ERROR, 0]
+    assert found.problem == f"{path}:5: field 'id': 'a' stands twice"
+    assert [found.ids[place] for place in worst_first(found.values)] == ["d", "b", "e", "c", "a"]
+    assert worst_first([1.0, ABSENT, 0.5]) == [2, 0]
+    counted = distribution([*found.values, ABSENT], scored=True)
+    assert counted == (1, 1, 1, 1, 1, 0)
+    assert distribution([None, ERROR], scored=False) == (0, 0, 0, 0, 1, 1)
+
+
+def test_bars_are_as_long_as_their_numbers() -> None:
+    """A bar, its interval and the published mark stand where their numbers are."""
+    drawn = charts.bar(charts.Bar(0, 150.0, (100.0, 250.0), "m: 150", reference=50.0), 200.0)
+    assert 'class="fill" width="75.000%"' in drawn
+    assert 'class="whisker" x1="50.000%" x2="100.000%"' in drawn
+    assert '<svg x="25.000%" overflow="visible"><path class="published"' in drawn
+    assert "&lt;b&gt;" in charts.bar(charts.Bar(0, 1.0, None, "<b>"), 2.0)
+    assert "aside" in charts.bar(charts.Bar(0, 1.0, None, "m", aside=True), 2.0)
+    assert [charts.end_of(values, 100) for values in ([99.0], [732.0], [1001.0], [])] == [100, 800, 2000, 100]
+
+
+def test_a_radar_has_gaps_where_numbers_are_missing() -> None:
+    """A missing number drawn as 0 would be the worst of all results."""
+    axes = [charts.Axis("<i>", str(place), 100) for place in range(4)]
+    whole, part = charts.Series(0, "whole", [50.0] * 4), charts.Series(1, "part", [50.0, None, 50.0, 50.0])
+    drawn = charts.radar(axes, [whole, part])
+    assert "<i>" not in drawn
+    areas, edges = (
+        re.findall(r'class="area"[^>]* d="([^"]*)"', drawn),
+        re.findall(r'class="edge"[^>]* d="([^"]*)"', drawn),
+    )
+    assert (len(areas), len(edges)) == (1, 1)
+    assert areas[0].count("L") == 3
+    assert areas[0].endswith("Z")
+    assert (edges[0].count("M"), edges[0].count("L")) == (2, 2)
+    assert f"M{charts.CENTRE_X}.0 {charts.CENTRE_Y - charts.RADIUS / 2:.1f}" in areas[0]
+
+
+def test_parts_of_a_whole_fill_it() -> None:
+    """The distribution of scores adds up."""
+    drawn = charts.stack(
+        [
+            charts.Part("right", 3, "right"),
+            charts.Part("wrong", 1, "wrong"),
+            charts.Part("errors", 0, "failed"),
+        ]
+    )
+    assert re.findall(r'x="([\d.]+)%" width="([\d.]+)%"', drawn) == [
+        ("0.000", "75.000"),
+        ("75.000", "25.000"),
+    ]
+    assert 'aria-label="3 right, 1 wrong"' in drawn
+
+
+def test_two_runs_are_compared_in_words(folder: Path, second: Path, tmp_path: Path) -> None:
+    """What `compare` says in the terminal stands in the page, and only where there are two runs."""
+    text = page(tmp_path / "two.html", folder, second).read_text(encoding="utf-8")
+    assert "Two runs compared" in text
+    assert re.search(r"(is better on|No difference can be shown on) [^<]*refcoco_val", text)
+    assert "Two runs compared" not in page(tmp_path / "one.html", folder).read_text(encoding="utf-8")
+    other = write(tmp_path / "other", result("textvqa_val"))
+    assert "no task in common" in page(tmp_path / "none.html", folder, other).read_text(encoding="utf-8")
+
+
+def test_nothing_but_published_figures_is_a_page_too(tmp_path: Path) -> None:
+    """The papers' tables alone."""
+    write_html([], tmp_path / "page.html", data=None, published=True)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "Flamingo-80B" in text
+    assert load_runs([]) == []
