@@ -80,8 +80,9 @@ def number(units: Units) -> float:
 def spread(units: Units) -> Spread:
     """The number that the units make, with its error."""
     parts, value = units.parts(), number(units)
-    df = sum(len(set(clusters)) - 1 for _, clusters in parts)
-    errors = [clustered_stderr(*part) for part in parts]
+    sums = [_deviations(*part) for part in parts]
+    df = sum(len(one) - 1 for one in sums)
+    errors = [_stderr(one, len(values)) for one, (values, _) in zip(sums, parts, strict=True)]
     known = [error for error in errors if error is not None]
     if len(known) < len(errors):
         return Spread(value, None, df)
@@ -102,15 +103,24 @@ def clustered_stderr(values: Sequence[float], clusters: Sequence[Hashable]) -> f
 
     Returns None below two clusters, where nothing can be said.
     """
+    return _stderr(_deviations(values, clusters), len(values))
+
+
+def _deviations(values: Sequence[float], clusters: Sequence[Hashable]) -> list[float]:
+    """The deviations from the mean, summed by cluster."""
     assert len(values) == len(clusters), f"{len(values)} values, {len(clusters)} clusters"
     middle = mean(values) if values else 0.0
     sums: dict[Hashable, float] = {}
     for value, cluster in zip(values, clusters, strict=True):
         sums[cluster] = sums.get(cluster, 0.0) + (value - middle)
+    return list(sums.values())
+
+
+def _stderr(sums: Sequence[float], num_values: int) -> float | None:
     if len(sums) < 2:
         return None
     factor = len(sums) / (len(sums) - 1)
-    return math.sqrt(factor * math.fsum(total * total for total in sums.values())) / len(values)
+    return math.sqrt(factor * math.fsum(total * total for total in sums)) / num_values
 
 
 def cluster_of(sample: Sample) -> Hashable:

@@ -7,7 +7,6 @@ scipy 1.17 to 8 digits for 1 to 1,000,000 degrees of freedom.
 
 import math
 from functools import cache
-from statistics import NormalDist
 
 TINY = 1e-300
 MOST_STEPS = 10_000
@@ -26,6 +25,8 @@ def quantile(probability: float, df: int) -> float:
     It starts below, at the normal quantile, where the distribution function is concave: every step goes up
     and none too far.
     """
+    from statistics import NormalDist  # not needed by what only lists tasks
+
     assert 0.5 <= probability < 1, probability
     t = NormalDist().inv_cdf(probability)
     scale = math.exp(math.lgamma((df + 1) / 2) - math.lgamma(df / 2)) / math.sqrt(df * math.pi)
