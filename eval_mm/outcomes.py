@@ -74,6 +74,10 @@ class Outcomes:
         bring_forward(before, path, self._run)
         scored = score_task(plan.task, plan.dataset, answers, plan.protocol, plan.asked(self._job.info))
         errors = [f"{answer.id}: {answer.error}" for answer in answers.values() if answer.error is not None]
+        self._folder.manifest["runs"][-1].setdefault("tokens", {})[name] = {
+            "prompt": sum(answer.prompt_tokens or 0 for answer in answers.values()),
+            "new": sum(answer.new_tokens or 0 for answer in answers.values()),
+        }
         self._scored[name] = scored
         self._outcomes[name] = Outcome(
             self._write(scored), seconds, len(before.reused), tuple(errors[:SHOWN_ERRORS])

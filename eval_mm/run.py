@@ -174,7 +174,8 @@ def _lead(
                 started = time.perf_counter()
         record["finished"] = now()
         folder.write_manifest()
-    return outcomes.report([*notices, *asking.notices])
+    said: Callable[[], Sequence[str]] = getattr(backend, "notices", tuple)
+    return outcomes.report([*notices, *asking.notices, *said()])
 
 
 def _help(job: Job, load: Callable[[], Backend], round: Round) -> None:

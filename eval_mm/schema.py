@@ -309,7 +309,8 @@ class Backend(Interface):
     """A model one can ask. One method; it does its own batching.
 
     `generate` pulls requests when it has room, yields every prediction as it finishes, in any order, and
-    records what goes wrong with one request in that request's `Prediction.error`.
+    records what goes wrong with one request in that request's `Prediction.error`. One that has a method
+    `notices()` tells with it, in lines, what the user should know after a run.
     """
 
     info: ModelInfo

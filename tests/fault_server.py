@@ -25,15 +25,15 @@ class Answer(NamedTuple):
     headers: dict[str, str]
 
 
-def chat(text: str, finish: str = "stop", **further: Any) -> Answer:
-    """A chat completion, why it ended, and further fields of its message."""
+def chat(text: str, finish: str = "stop", beside: dict[str, Any] | None = None, **further: Any) -> Answer:
+    """A chat completion, why it ended, and further fields beside its message and in it."""
     message = {"role": "assistant", "content": text, **further}
     value = {
         "id": "x",
         "object": "chat.completion",
         "created": 0,
         "model": "m",
-        "choices": [{"index": 0, "finish_reason": finish, "message": message}],
+        "choices": [{"index": 0, "finish_reason": finish, "message": message, **(beside or {})}],
         "usage": {"prompt_tokens": 700, "completion_tokens": 20, "total_tokens": 720},
     }
     return Answer(200, json.dumps(value).encode(), {})
@@ -48,9 +48,9 @@ def fault(status: int, message: str, **headers: str) -> Answer:
 class Server:
     """Answers by a config: `faults` (a share) of `kinds`, `seed`, `delay` (seconds), `key`, `says`, `log`.
 
-    `refuses` is a text whose questions get 400, `finish` why a reply ended, `further` more fields of its
-    message, `models` what it lists, `capacity` how many calls at once it takes before it says 429, `keep` a
-    folder for the bodies it is sent.
+    `refuses` is a text whose questions get 400, `unknown` a field that does, `finish` why a reply ended,
+    `further` more fields of its message and `choice` of what holds it, `models` what it lists, `capacity` how
+    many calls at once it takes before it says 429, `keep` a folder for the bodies it is sent.
     """
 
     def __init__(self, config: dict[str, Any]):
@@ -90,6 +90,10 @@ class Server:
         if self.config.get("refuses") and self.config["refuses"].encode() in body:
             self.note("400", body)
             return fault(400, "content filter")
+        unknown = self.config.get("unknown")
+        if unknown and unknown in json.loads(body):
+            self.note("400", body)
+            return fault(400, f"Unsupported parameter: '{unknown}' is not supported with this model.")
         if self.under_way > self.config.get("capacity", self.under_way):
             self.note("429", body)
             return fault(429, "too many", retry_after_ms="5")
@@ -103,7 +107,7 @@ class Server:
         said = self.config.get("says")
         finish = self.config.get("finish", "stop")
         text = said if said is not None else "6.5 8\nThe second is closer to the description."
-        return chat(text, finish, **self.config.get("further", {}))
+        return chat(text, finish, self.config.get("choice"), **self.config.get("further", {}))
 
     async def misbehave(self, kind: str) -> Answer | None:
         """One fault."""

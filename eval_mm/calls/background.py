@@ -23,14 +23,13 @@ def each(
     call: Callable[[T], Awaitable[R]],
     items: Iterable[T],
     most: int,
-    halt: Callable[[], object],
     close: Callable[[], Awaitable[object]],
 ) -> Generator[R, None, None]:
     """What `call` gives for every item, in any order, at most `most` of them under way.
 
-    Items are pulled in the caller's thread, when there is room; `call`, `halt` and `close` run in the loop.
-    At the first Stop nothing more is pulled, `halt` is called, what the others still give is yielded, and
-    the Stop is raised. Where the caller ends, by an error, Ctrl-C or by not going on, calls are cancelled.
+    Items are pulled in the caller's thread, when there is room; `call` and `close` run in the loop. At the
+    first Stop nothing more is pulled, what the others still give is yielded, and the Stop is raised. Where
+    the caller ends, by an error, Ctrl-C or by not going on, calls are cancelled.
 
     Raises:
         Stop: of a call, once all others have ended; any other error of a call at once.
@@ -61,7 +60,6 @@ def each(
                 yield future.result()
             except Stop as error:
                 stop, left = stop or error, None
-                loop.call_soon_threadsafe(halt)
         if stop is not None:
             raise stop
     finally:

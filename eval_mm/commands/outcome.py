@@ -62,9 +62,16 @@ def finish(results: Sequence[Result]) -> int:
             print(
                 f"note: {unused:,} answers of the file belong to no sample of {result.task}", file=sys.stderr
             )
-        if 10 * result.num_unparsed > result.num_samples and not result.demo:
+        refused = result.config.get("num_refused", 0)
+        if refused:
             print(
-                f"note: protocol {result.score_protocol} could not read {result.num_unparsed:,} answers to "
+                f"note: the model refused to answer {refused:,} of {result.task}; they count as wrong",
+                file=sys.stderr,
+            )
+        unread = result.num_unparsed - refused
+        if 10 * unread > result.num_samples and not result.demo:
+            print(
+                f"note: protocol {result.score_protocol} could not read {unread:,} answers to "
                 f"{result.task}{_other_reader(result)}",
                 file=sys.stderr,
             )

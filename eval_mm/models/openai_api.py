@@ -55,16 +55,18 @@ class OpenAIBackend:
         pictures = Pictures(settings.max_image_size, sized=self.info.box_scale == "resized")
         caller = Caller(self._target, self._tally, settings.max_concurrency, settings.timeout, self._patience)
         failed: list[Prediction] = []
+        more = True
 
         def ready() -> Iterator[Asked]:
+            nonlocal more
             for request in requests:
                 try:
                     yield self._asked(request, pictures)
                 except PictureError as error:
                     failed.append(Prediction(request.id, error=str(error)))
+            more = False
 
-        halt, close = caller.pacing.halt, caller.server.close
-        answers = each(caller.answer, ready(), settings.max_concurrency, halt, close)
+        answers = each(caller.answer, ready(), settings.max_concurrency, caller.server.close)
         cut = whole = 0
         try:
             for answer in answers:
@@ -78,7 +80,8 @@ class OpenAIBackend:
                         f"the first {cut} answers reached their limit of new tokens before a word: reasoning "
                         f"counts too, --max-new-tokens N allows for it"
                     )
-                self._tally.check_refusals()
+                if more:  # else there is nothing to be saved
+                    self._tally.check_refusals()
             yield from failed
         finally:
             answers.close()

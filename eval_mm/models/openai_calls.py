@@ -23,7 +23,7 @@ FILTERED = frozenset(
 )
 """Codes with which servers refuse a question for what it says or shows."""
 
-SAME_FAULT = 10
+SAME_FAULT = 20
 """Questions refused for one reason, and none ever answered, before all are taken for refused."""
 
 LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
@@ -90,6 +90,13 @@ class Caller:
 
     async def answer(self, asked: Asked) -> Prediction:
         """The answer to one request, or its error; raises Stop where no call would do better."""
+        try:
+            return await self._answer(asked)
+        except Stop:
+            self.pacing.halt()
+            raise
+
+    async def _answer(self, asked: Asked) -> Prediction:
         held = await self._hold(asked)
         spent = (0.0, 0.0)
         self._under_way += 1

@@ -120,7 +120,7 @@ def _entry(found: Access, name: str) -> Mapping[str, Any]:
             pass
 
     server = Server(found, name, SECONDS, WHO)
-    for _ in each(ask, [server], 1, lambda: None, server.close):
+    for _ in each(ask, [server], 1, server.close):
         pass
     listed = server_said[0] if server_said else []
     entries = [entry for entry in listed if isinstance(entry, dict) and isinstance(entry.get("id"), str)]
