@@ -106,7 +106,8 @@ def left_out(found: Comparison) -> Iterator[str]:
             yield f"not compared: {task.task}: {task.refused}"
         for side, number in zip(SIDES, task.num_left_out, strict=True):
             if number:
-                yield f"left out: {number:,} samples of {task.task} that only {side} has, or has otherwise"
+                of_side = f"left out: {number:,} samples of {task.task}"
+                yield f"{of_side} that only {side} has scored, or of another row"
     for side, names in zip(SIDES, found.only, strict=True):
         if names:
             yield f"only {side} has {', '.join(names)}"

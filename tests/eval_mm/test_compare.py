@@ -124,7 +124,7 @@ def test_samples_of_one_run_only_are_left_out(data: Path, tmp_path: Path) -> Non
     assert (task.num_samples, task.num_left_out) == (10, (0, 14))
     assert task.numbers["accuracy@0.5"].second == 100
     assert (task.gained, task.lost) == (("s1",), ())
-    assert "left out: 14 samples of refcoco_val that only B has" in render(found)
+    assert "left out: 14 samples of refcoco_val that only B has scored" in render(found)
     changes = {one.what: (one.first, one.second) for one in found.differences}
     assert changes["selection limit"] == ("10", "-")
     assert changes["samples"] == ("10", "24")
