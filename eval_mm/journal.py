@@ -14,7 +14,7 @@ import json
 import os
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import fields
 from pathlib import Path
 from types import TracebackType
@@ -25,6 +25,7 @@ from eval_mm.files import ESCAPES
 from eval_mm.schema import Prediction
 
 BLOCK = 1 << 16
+BEGINNING = b'{"id": "'
 FIELDS = tuple(field.name for field in fields(Prediction))
 
 
@@ -66,9 +67,13 @@ def read(folder: Path, since: Mapping[str, int] | None = None) -> Stored:
     return stored._replace(last_run=last_run)
 
 
-def iterate_answers(folder: Path) -> Iterator[Prediction]:
-    """A task's stored answers, oldest first, one at a time; what is no whole prediction is skipped."""
-    return (answer for _, answer in _merged(folder, {}, Stored([], 0, {}, [])))
+def iterate_answers(folder: Path, wanted: Iterable[str] | None = None) -> Iterator[Prediction]:
+    """A task's stored answers, oldest first, one at a time; what is no whole prediction is skipped.
+
+    With `wanted`, those to samples of these ids only, which takes a third of the time where they are few.
+    """
+    ids = None if wanted is None else frozenset(name.encode("utf-8", ESCAPES) for name in wanted)
+    return (answer for _, answer in _merged(folder, {}, Stored([], 0, {}, []), ids))
 
 
 def read_answers(folder: Path) -> list[Prediction]:
@@ -143,13 +148,17 @@ class Journal:
         self.close()
 
 
-def _merged(folder: Path, since: Mapping[str, int], stored: Stored) -> Iterator[tuple[int, Prediction]]:
+def _merged(
+    folder: Path, since: Mapping[str, int], stored: Stored, wanted: Set[bytes] | None = None
+) -> Iterator[tuple[int, Prediction]]:
     """The answers of all files with their runs, oldest first; notes the ends and spoilt lines of each."""
-    read = [_lines(path, since.get(path.name, 0), stored) for path in files(folder)]
+    read = [_lines(path, since.get(path.name, 0), stored, wanted) for path in files(folder)]
     return read[0] if len(read) == 1 else heapq.merge(*read, key=lambda line: line[0])
 
 
-def _lines(path: Path, start: int, stored: Stored) -> Iterator[tuple[int, Prediction]]:
+def _lines(
+    path: Path, start: int, stored: Stored, wanted: Set[bytes] | None
+) -> Iterator[tuple[int, Prediction]]:
     """The answers of one file from a line's start on; within a file runs never fall."""
     with path.open("rb") as file:
         end = file.seek(start)
@@ -157,12 +166,22 @@ def _lines(path: Path, start: int, stored: Stored) -> Iterator[tuple[int, Predic
             if not line.endswith(b"\n"):
                 break
             end += len(line)
+            if wanted is not None and not _is_of(line, wanted):
+                continue
             parsed = _parse(line)
             if parsed is not None:
                 yield parsed
             else:
                 stored.spoilt.append(f"{path.name}:{number}")
     stored.ends[path.name] = end
+
+
+def _is_of(line: bytes, wanted: Set[bytes]) -> bool:
+    """Whether a line may be of one of these samples, by its beginning as `line_of` writes it."""
+    if not line.startswith(BEGINNING):
+        return True
+    name = line[len(BEGINNING) : line.find(b'"', len(BEGINNING))]
+    return b"\\" in name or name in wanted
 
 
 def _parse(line: bytes) -> tuple[int, Prediction] | None:

@@ -3,7 +3,7 @@
 Either may be missing on the machine that makes the report; then a line says so and the rest is shown.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from eval_mm import store, tasks
 from eval_mm.data import ALL_ROWS, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.few_shot import Examples, load_examples
+from eval_mm.journal import iterate_answers
 from eval_mm.prompt import to_request
 from eval_mm.report.runs import Run
 from eval_mm.rescore import fitting_answers, task_of
@@ -93,7 +94,7 @@ def read_asked(name: str, run: Run, questions: Questions, wanted: Iterable[str])
             raise UserError("the examples before each question have changed since; prompts are not shown")
         kept = set(wanted)
         answers: dict[str, list[Prediction]] = {}
-        for answer in store.iterate_answers(run.folder / name):
+        for answer in iterate_answers(run.folder / name, kept):
             if answer.id in kept:
                 answers.setdefault(answer.id, []).append(answer)
     except (UserError, OSError) as error:
@@ -106,17 +107,24 @@ def read_asked(name: str, run: Run, questions: Questions, wanted: Iterable[str])
 def breakdowns(questions: Questions, ids: Iterable[str]) -> list[list[str]]:
     """For every sample the breakdowns it counts in, by the names they have in the results.
 
-    They are those that the task's metrics make of the sample alone.
+    They are those that the task's metrics make of the sample alone, and are the same for samples of the same
+    facts.
     """
-    if questions.task is None:
-        return []
-    samples = (questions.samples.get(name) for name in ids)
-    return [[] if sample is None else _breakdowns_of(questions.task, sample) for sample in samples]
+    known: dict[Hashable, list[str]] = {}
+    found: list[list[str]] = []
+    for name in ids:
+        sample = questions.samples.get(name)
+        if questions.task is None or sample is None or sample.target is None:
+            found.append([])
+            continue
+        facts = (tuple(sample.metadata.items()), bool(sample.images))
+        if facts not in known:
+            known[facts] = _breakdowns_of(questions.task, sample)
+        found.append(known[facts])
+    return found
 
 
 def _breakdowns_of(task: Task, sample: Sample) -> list[str]:
-    if sample.target is None:
-        return []
     metrics = task.metrics([sample], [Score(0.0, "", "")])
     parts = dict.fromkeys(name.partition("/")[2] for name in metrics if "/" in name)
     return [part for part in parts if part.rpartition("/")[0] not in parts]

@@ -54,12 +54,13 @@ def read_scores(path: Path) -> Scores:
 
 def _fields(line: bytes, path: Path, number: int) -> tuple[str, Value]:
     try:
-        row = json.loads(line)
+        row = json.loads(line.decode())
         name, value, error = row["id"], row["value"], row["error"]
-        texts = (name, row["answer"], row["explanation"], error or "")
+        answer, explanation = row["answer"], row["explanation"]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise DataError(path, "no row of scores", number) from None
-    if not all(isinstance(text, str) for text in texts):
+    told = isinstance(answer, str) and isinstance(explanation, str)
+    if not (isinstance(name, str) and told and (error is None or isinstance(error, str))):
         raise DataError(path, "no row of scores", number)
     if error is not None:
         return name, ERROR

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from eval_mm.errors import UserError
-from eval_mm.journal import Journal, files, is_free, line_of, read, read_answers
+from eval_mm.journal import Journal, files, is_free, iterate_answers, line_of, read, read_answers
 from eval_mm.schema import Prediction
 
 
@@ -72,6 +72,26 @@ def test_answers_of_all_processes_are_the_oldest_first(tmp_path: Path) -> None:
     texts = ["1/0", *(f"2/{rank}" for rank in range(12)), "3/0", "3/1"]
     assert [answer.text for answer in stored.answers] == texts
     assert stored.last_run == 3
+
+
+def test_answers_to_some_samples_are_found_by_any_id(tmp_path: Path) -> None:
+    """Lines are told apart before they are read: quotes, escapes, other forms of a line must hide none."""
+    names = ["1", "11", 'a"b', "a\\b", "漢\n", "\ud800", ""]
+    with Journal(tmp_path) as journal:
+        for name in names:
+            journal.append(Prediction(name, f"to {name}"))
+        journal.write(line_of(Prediction("1", "again"), 1).replace(b'{"id": "1", ', b'{ "id":"1", '))
+    for name in names:
+        found = [answer.text for answer in iterate_answers(tmp_path, [name]) if answer.id == name]
+        assert found == [f"to {name}"] + ["again"] * (name == "1")
+    assert {answer.id for answer in iterate_answers(tmp_path, ["11"])} <= {
+        "11",
+        'a"b',
+        "a\\b",
+        "漢\n",
+        "\ud800",
+        "1",
+    }
 
 
 def test_what_was_added_since_is_read_alone(tmp_path: Path) -> None:

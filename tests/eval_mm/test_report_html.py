@@ -13,16 +13,19 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from eval_mm.data import Selection
+from eval_mm.data import Selection, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.explain import explain
 from eval_mm.report import charts
+from eval_mm.report.asked import Questions, breakdowns
 from eval_mm.report.html import write_html
 from eval_mm.report.page import embedded_json, policy, thumbnail
 from eval_mm.report.runs import load_runs
 from eval_mm.report.scores_file import ABSENT, ERROR, distribution, read_scores, worst_first
 from eval_mm.rescore import score
 from eval_mm.run import run
+from eval_mm.schema import Score
+from eval_mm.tasks import all_tasks
 from tests.browser.runs import FAILED, UNPARSED, ask, demo_rows, demo_run, page
 from tests.eval_mm.report_support import result, write
 from tests.eval_mm.support import ScriptedModel, write_data
@@ -99,6 +102,21 @@ def test_breakdowns_of_samples_are_those_of_the_results(folder: Path, tmp_path: 
         mean = sum(max(0, value) for value in values) / len(values)
         assert 100 * mean == pytest.approx(stored[f"vqa_accuracy/{label}"]["value"], abs=0.01)
     assert {f"vqa_accuracy/{label}" for label in found["labels"]} == stored.keys() - {"vqa_accuracy"}
+
+
+@pytest.mark.parametrize("name", [task.name for task in all_tasks().values() if not task.members])
+def test_breakdowns_depend_on_the_facts_of_a_sample_alone(name: str) -> None:
+    """They are remembered by the facts: a breakdown by anything else would be that of another sample."""
+    task = all_tasks()[name]
+    samples = load(task, find_root("demo")).samples
+    found = breakdowns(Questions(task, {sample.id: sample for sample in samples}), [s.id for s in samples])
+    alone = [breakdowns(Questions(task, {sample.id: sample}), [sample.id])[0] for sample in samples]
+    assert found == alone
+    scores = [Score(1.0, "A", "")] * len(samples)
+    made = task.metrics(samples, scores) if samples[0].target is not None else {}
+    parts = {part.partition("/")[2] for part in made if "/" in part}
+    assert {label for labels in found for label in labels} <= parts
+    assert bool(parts) == any(found)
 
 
 def test_what_is_shown_of_an_answer_is_what_explain_shows(folder: Path, tmp_path: Path) -> None:
