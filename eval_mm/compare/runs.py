@@ -9,6 +9,7 @@ from typing import Any
 from eval_mm import tasks
 from eval_mm.compare.differences import Difference, differences
 from eval_mm.compare.task import TaskComparison, compare_task
+from eval_mm.data import find_root
 from eval_mm.errors import DataError, UserError
 from eval_mm.paired import holm
 from eval_mm.report.result_file import read_result
@@ -62,6 +63,8 @@ def compare_runs(
         UserError: no run folder, no task in common, a task that one of them has not.
         DataError: a result or scores file that cannot be read.
     """
+    if data is not None:
+        find_root(data)  # one that is not there is a slip, not a reason to look elsewhere
     runs = load_runs([first, second])
     wanted = _wanted(names, {path.parent.name for run in runs for path in run.folder.glob("*/result*.json")})
     for run in runs:

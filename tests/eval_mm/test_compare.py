@@ -464,6 +464,7 @@ def test_the_command_line(
         (["{a}"], "error: the following arguments are required: RUN_B"),
         (["{a}", "{a}", "--show", "-1"], "expected a whole number, got '-1'"),
         (["{a}", "{a}", "--task", "gqa"], "error: unknown task 'gqa'"),
+        (["{a}", "{a}", "--data", "nosuch"], "error: --data nosuch: no such folder"),
         (["{a}", "{a}", "--json", "{a}"], "error: {a}: Is a directory"),
     ],
 )
