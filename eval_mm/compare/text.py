@@ -67,10 +67,10 @@ def _evidence(tasks: Sequence[TaskComparison], width: int) -> str:
         last = task.task
     compared = sum(len(task.numbers) for task in tasks)
     meaning = (
-        f"p: how often chance alone would make as great a difference, corrected for the number of comparisons "
-        f"({compared}, Holm); below {SIGNIFICANT} one is shown. detectable: the smallest difference that such "
-        f"data would show alone, in {POWER:.0%} of all tries. gained, lost: samples on which B has the higher, "
-        f"the lower score."
+        f"p: how often chance alone would make as great a difference, corrected for the number of "
+        f"comparisons ({compared}, Holm); below {SIGNIFICANT} one is shown. detectable: the smallest "
+        f"difference that such data would show alone, in {POWER:.0%} of all tries. gained, lost: samples on "
+        f"which B has the higher, the lower score."
     )
     return align(rows, {0, 5}) + "\n" + textwrap.fill(meaning, width)
 
