@@ -212,7 +212,7 @@ def _check_pictures(one: TaskCheck, whole: StoredTask, fingerprint: str) -> None
         one.pictures = f"{checked:,} same"
     if absent:
         one.notes.append(
-            f"the pictures of {absent:,} samples are not here: whether they changed was not checked"
+            f"samples whose pictures are not here, so not compared with those asked about: {absent:,}"
         )
     if changed:
         one.pictures = f"{len(changed):,} changed"
