@@ -488,3 +488,21 @@ def test_nothing_to_compare_is_no_success(tmp_path: Path, capsys: pytest.Capture
         eval_mm.evaluate("echo", "vizwiz_test", "demo", out=tmp_path / run)
     assert main(["compare", str(tmp_path / "a"), str(tmp_path / "b")]) == 2
     assert "not compared: vizwiz_test: no scores: the answers are not public" in capsys.readouterr().out
+
+
+def test_what_a_judge_said(tmp_path: Path) -> None:
+    """Judged answers are compared under the judge's name, and one without a judgement is not worth 0."""
+    out = tmp_path / "a"
+    asked = ["--task", "touchstone_en", "--model", "echo", "--judge", "stub", "--data", "demo"]
+    assert main(["run", *asked, "--out", str(out)]) == 0
+    shutil.copytree(out, tmp_path / "b")
+    (scores,) = (tmp_path / "b/touchstone_en").glob("scores.judge-*.jsonl")
+    lines = [json.loads(line) for line in scores.read_text(encoding="utf-8").splitlines()]
+    lines[0]["value"] = None
+    scores.write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
+    found = only(out, tmp_path / "b", protocol=scores.name.removeprefix("scores.").removesuffix(".jsonl"))
+    assert (found.num_samples, found.num_left_out) == (len(lines) - 1, (1, 1))
+    number = found.numbers["touchstone_score"]
+    assert number.first == pytest.approx(1000 * sum(line["value"] for line in lines[1:]) / (len(lines) - 1))
+    assert number.difference == 0
+    assert "--protocol judge-<hash>" in only(out, tmp_path / "b").refused
