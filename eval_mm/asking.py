@@ -208,10 +208,9 @@ class Asking:
 
     def _hear(self, store: Store, statuses: dict[int, Status]) -> None:
         """What the others tell, in the thread of the store."""
+        self._unseeing |= {rank for rank, status in statuses.items() if status.get("sees") is False}
         if self._inbox is not None:
-            self._inbox.collect(
-                store, [rank for rank, status in statuses.items() if status.get("sees") is False]
-            )
+            self._inbox.collect(store, sorted(self._unseeing))
         self._tally.hear(statuses)
         if self._round.leads:
             self._show()

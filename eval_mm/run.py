@@ -5,12 +5,13 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from eval_mm import preflight, store
 from eval_mm.asking import Asking
 from eval_mm.data import Selection
+from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
 from eval_mm.interrupts import Interrupts
 from eval_mm.jobs import Job, check_folder, plan_run
@@ -41,6 +42,7 @@ def evaluate(
     out: str | os.PathLike[str] | None = None,
     device: str = "auto",
     dtype: str = "auto",
+    **settings: Any,
 ) -> list[Result]:
     """Asks a model the tasks and returns their results. The Python form of `eval_mm run`.
 
@@ -59,10 +61,14 @@ def evaluate(
         out: the run folder; default results/runs/<model>. An existing one is resumed.
         device: "auto", "cpu", "cuda", "cuda:1", ...
         dtype: "auto", "float32", "bfloat16" or "float16".
+        settings: further fields of `eval_mm.models.Settings`, such as `base_url` of a server.
 
     Raises:
         UserError: anything that makes the run impossible, in one line.
     """
+    known = [field.name for field in fields(Settings)]
+    if unknown := [name for name in settings if name not in known]:
+        raise UserError(f"evaluate: no setting is called '{unknown[0]}'; there are {', '.join(known)}")
     report = run(
         str(model) if isinstance(model, os.PathLike) else model,
         [tasks] if isinstance(tasks, str) else tasks,
@@ -74,7 +80,7 @@ def evaluate(
         metric=metric,
         references=references,
         out=out,
-        settings=Settings(device, dtype),
+        settings=Settings(device, dtype, **settings),
     )
     return [outcome.result for outcome in report.outcomes]
 
@@ -129,7 +135,7 @@ def fill(
     Every process of a run calls this and returns the same. Process 0 keeps the folder, tells the others what
     is left, and scores; all of them ask. The model is loaded only where something is left.
     """
-    with Round(join(), str(job.out)) as round:
+    with Round(join(), "fill") as round:
         if round.leads:
             report = _lead(job, load, round, progress, arguments)
             round.tell("report", lambda: json.dumps(report.to_json()))
