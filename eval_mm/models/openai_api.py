@@ -15,10 +15,10 @@ from eval_mm.calls.cost import Budget, priced
 from eval_mm.calls.faults import Stop
 from eval_mm.calls.patience import Patience
 from eval_mm.models import Settings
-from eval_mm.models.data_urls import PictureError, Pictures
 from eval_mm.models.openai_calls import PER_CALL, PER_PICTURE, Asked, Caller, Tally
+from eval_mm.models.openai_pictures import PictureError, Pictures
 from eval_mm.models.openai_target import Target, target
-from eval_mm.models.wire import Chat, Parts
+from eval_mm.models.openai_wire import Chat, Parts
 from eval_mm.prompt import images_of, plain_text
 from eval_mm.schema import ModelInfo, Prediction, Request
 

@@ -12,7 +12,7 @@ from eval_mm.calls.pacing import Pacing
 from eval_mm.calls.patience import Patience, patiently
 from eval_mm.calls.server import Server
 from eval_mm.models.openai_target import WHO, Target
-from eval_mm.models.wire import Chat, Parts
+from eval_mm.models.openai_wire import Chat, Parts
 from eval_mm.schema import Prediction, Request
 
 PER_CALL, PER_PICTURE = 64, 4096

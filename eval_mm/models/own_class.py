@@ -185,7 +185,7 @@ def _problem(found: Prediction, request: Request) -> str | None:
         return None
     if request.choices and ranks is None:
         return f"no choice_logprobs for the {len(request.choices)} choices that were to be ranked"
-    if ranks is None:
+    if ranks is None or ranks == ():  # none of the options could be told: unparsed
         return None
     if not isinstance(ranks, tuple) or len(ranks) != len(request.choices):
         return f"choice_logprobs is {ranks!r:.60}, expected {len(request.choices)} numbers"

@@ -580,3 +580,13 @@ def test_pictures_that_cannot_be_read_are_errors_of_their_samples(data: Path, tm
     assert result.num_errors == 6
     errors = {line["error"] for line in journal(tmp_path / "run")}
     assert errors == {None, "pictures/1.png: no such image file"}
+
+
+def test_from_python(data: Path, tmp_path: Path) -> None:
+    """Guards the settings of a server in the Python form, and a name that is none."""
+    with served(tmp_path, says=BOX_ANSWER) as url:
+        how: dict[str, Any] = {"data": data, "out": tmp_path / "run", "base_url": url, "box_scale": "999"}
+        (result,) = eval_mm.evaluate("openai:m", "refcoco_val", temperature="server", **how)
+    assert result.config["settings"] == {"server": url}
+    with pytest.raises(UserError, match="no setting is called 'base_urls'; there are device, dtype"):
+        eval_mm.evaluate("openai:m", "refcoco_val", base_urls="x")

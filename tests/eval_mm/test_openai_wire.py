@@ -9,8 +9,8 @@ import pytest
 from PIL import Image as Pillow
 
 from eval_mm.calls.faults import Again, Stop
-from eval_mm.models.data_urls import KEPT, PictureError, Pictures
-from eval_mm.models.wire import Chat, Parts, split_reasoning
+from eval_mm.models.openai_pictures import KEPT, PictureError, Pictures
+from eval_mm.models.openai_wire import Chat, Parts, split_reasoning
 from eval_mm.schema import Image, Mark, Prediction, Request
 
 CHAT = Chat({"model": "m"}, "max_tokens")
