@@ -211,9 +211,7 @@ def _check_pictures(one: TaskCheck, whole: StoredTask, fingerprint: str) -> None
     if absent and checked:
         one.pictures = f"{checked:,} same"
     if absent:
-        one.notes.append(
-            f"samples whose pictures are not here, so not compared with those asked about: {absent:,}"
-        )
+        one.notes.append(f"samples whose pictures are not here to be compared: {absent:,}")
     if changed:
         one.pictures = f"{len(changed):,} changed"
         one.findings.append(

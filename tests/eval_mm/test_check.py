@@ -195,7 +195,7 @@ def test_without_the_pictures_that_check_is_skipped_and_said(data: Path, out: Pa
     found = check_run(out)
     assert found.said("findings") == []
     assert found.tasks[0].pictures == "not here"
-    assert any("to be compared with those asked about: 6" in text for text in found.said("notes"))
+    assert any("are not here to be compared: 6" in text for text in found.said("notes"))
 
 
 def test_without_the_rows_little_can_be_checked(data: Path, out: Path, tmp_path: Path) -> None:
