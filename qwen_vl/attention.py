@@ -130,7 +130,10 @@ def pick_kernel(device: torch.device, dtype: torch.dtype, heads: int, width: int
 
     half = dtype in (torch.bfloat16, torch.float16)
     if device.type == "cuda" and half:
-        if varlen.is_usable(device, dtype, heads, width):
-            return varlen.VarlenKernel()
-        log.warning("torch's varlen attention does not work here: going on with plain products")
+        try:
+            return varlen.usable_kernel(device, dtype, heads, width)
+        except (RuntimeError, TypeError, ValueError) as error:  # NotImplementedError is one of the first
+            log.warning(
+                "torch's varlen attention does not work here (%s): going on with plain products", error
+            )
     return DenseKernel()

@@ -11,7 +11,7 @@ Rows run one at a time, so no answer depends on its neighbours. The published co
 
 Within `seq_length` that only shifts positions, and answers agree with unpadded ones up to rounding. Beyond it
 the published answers depend on the batch; `padded=True` reproduces that and exists for the tests. Deviation:
-log-probabilities are computed in float32 whatever the compute dtype (published: in the compute dtype).
+log-probabilities are computed in float64 whatever the compute dtype (published: in the compute dtype).
 
 Shapes: B rows, T new positions, S positions so far, C hidden_size, H heads, D head width, V vocab_size, Q
 n_queries, N images.
@@ -163,5 +163,5 @@ def _mean_logprob(
     assert len(ids) > 0, "an empty continuation has no log-probability"
     row = torch.tensor([[*prompt_ids, *ids[:-1]]], device=model.device)
     hidden_BTC = DenseCache(model).advance(row, features_NQC)
-    logprobs_TV = model.lm_head(hidden_BTC[0, -len(ids) :]).float().log_softmax(dim=-1)
+    logprobs_TV = model.lm_head(hidden_BTC[0, -len(ids) :]).double().log_softmax(dim=-1)
     return float(logprobs_TV[torch.arange(len(ids)), list(ids)].mean())

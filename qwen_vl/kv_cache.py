@@ -1,9 +1,10 @@
 """Keys and values of all layers in two stores: blocks hold prefixes, slots what follows them (rows.py).
 
-Each store is one tensor. What lies behind the end of a prefix or a slot is left over from others or zero, and
-is never given weight; a row whose numbers are not finite is wiped, since zero weight times NaN is NaN.
+A store has a tensor for each layer, which grow one after another: only one layer is ever held twice. What
+lies behind the end of a prefix or a slot is never given weight; but zero weight times NaN is NaN, so whoever
+writes into a place zeroes the rest of it (packed.py), and new room is zero.
 
-Shapes: L layers, N places, H heads, S tokens of a place, D head width, M moves.
+Shapes: N places, H heads, S tokens of a place, D head width.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from qwen_vl.budget import Shape
 from qwen_vl.config import QwenVLConfig
-from qwen_vl.rows import Shape
 
 
 def bytes_per_token(config: QwenVLConfig, dtype: torch.dtype) -> int:
@@ -24,24 +25,26 @@ class Store:
     """N places for S tokens each, of every layer."""
 
     def __init__(self, config: QwenVLConfig, device: torch.device, dtype: torch.dtype, heads_first: bool):
-        self._layers, self._heads = config.num_hidden_layers, config.num_attention_heads
-        self._width, self._heads_first = config.kv_channels, heads_first
-        self._tensor = torch.empty(0, device=device, dtype=dtype)
-        self.resize(0, 0)
+        self._heads, self._heads_first = config.num_attention_heads, heads_first
+        empty = torch.empty(2, 0, 0, 0, config.kv_channels, device=device, dtype=dtype)
+        self._layers = [
+            empty
+        ] * config.num_hidden_layers  # keys and values: (2, N, H, S, D) or (2, N, S, H, D)
 
     def resize(self, places: int, tokens: int) -> None:
         """Makes room; what is there stays where it is, as far as it fits."""
         shape = (places, self._heads, tokens) if self._heads_first else (places, tokens, self._heads)
-        if self._tensor.shape[2:-1] == shape:
+        if self._layers[0].shape[1:-1] == shape:
             return
-        old, self._tensor = self._tensor, self._tensor.new_zeros(self._layers, 2, *shape, self._width)
-        if old.numel():
-            common = tuple(slice(min(sizes)) for sizes in zip(old.shape, self._tensor.shape, strict=True))
-            self._tensor[common] = old[common]
+        for number, old in enumerate(self._layers):
+            new = old.new_zeros(2, *shape, old.shape[-1])
+            common = tuple(slice(min(sizes)) for sizes in zip(old.shape, new.shape, strict=True))
+            new[common] = old[common]
+            self._layers[number] = new
 
     def layer(self, number: int) -> tuple[Tensor, Tensor]:
         """Keys and values of a layer as (N, H, S, D), to read and to write."""
-        keys, values = self._tensor[number]
+        keys, values = self._layers[number]
         if self._heads_first:
             return keys, values
         return keys.transpose(1, 2), values.transpose(1, 2)
@@ -50,12 +53,8 @@ class Store:
         """Copies places (from, to), all at once."""
         if moves:
             sources, targets = (list(places) for places in zip(*moves, strict=True))
-            self._tensor[:, :, targets] = self._tensor[:, :, sources]
-
-    def wipe(self, places: Sequence[int]) -> None:
-        """Zeros, where numbers were not finite."""
-        if places:
-            self._tensor[:, :, list(places)] = 0.0
+            for layer in self._layers:
+                layer[:, targets] = layer[:, sources]
 
 
 class KVCache:

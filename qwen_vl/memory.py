@@ -1,4 +1,4 @@
-"""How much memory there is for the engine, and what happened when there was not."""
+"""How much memory there is for the engine, and what happens when there was not."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,11 +6,15 @@ from typing import Any, NamedTuple
 
 import torch
 
+from qwen_vl.budget import Limits
 from qwen_vl.kv_cache import bytes_per_token
 from qwen_vl.model import QwenVL
+from qwen_vl.rows import Step
 
 CACHE_SHARE = 0.5
 """Of the memory that is free at the start, what the cache may take in the end; the rest is for the pass."""
+OF_THE_CPU = ("can't allocate memory", "not enough memory")
+OF_LIBRARIES = ("ALLOC_FAILED",)  # cuBLAS and cuDNN
 
 
 class Attempt(NamedTuple):
@@ -26,21 +30,36 @@ def attempt(work: Callable[[], object]) -> Attempt:
     """
     try:
         return Attempt(work())
-    except RuntimeError as error:
+    except (RuntimeError, MemoryError) as error:
         if not _is_out_of_memory(error):
             raise
-        return Attempt(None, str(error).partition("\n")[0])
+        return Attempt(None, str(error).partition("\n")[0] or type(error).__name__)
 
 
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """Of the device, or of the CPU, where torch raises a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def _is_out_of_memory(error: RuntimeError | MemoryError) -> bool:
+    """Of Python and numpy, of the device, or where torch raises a plain RuntimeError."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    return any(words in str(error) for words in (*OF_THE_CPU, *OF_LIBRARIES))
+
+
+def with_less(limits: Limits, step: Step, growing: bool) -> Limits:
+    """Half of what failed, for a step of several rows that ran out of memory: of the cache if that was
+    growing, else of the new tokens of a pass, or of the rows at once where one row alone was new.
+    """
+    new, rows = step.num_tokens - len(step.active), len(step.active) + len(step.starts)
+    assert rows > 1, rows
+    if growing:
+        return limits._replace(cache_tokens=max(step.shape.tokens // 2, 1))
+    if len(step.starts) > 1:
+        return limits._replace(step_tokens=max(new // 2, 1))
+    return limits._replace(slots=rows // 2)
 
 
 def free_tokens(model: QwenVL) -> int:
-    """Room for keys and values in a part of the memory that is free now."""
-    share = int(free_memory(model.device) * CACHE_SHARE)
-    return max(1, share // bytes_per_token(model.config, model.dtype))
+    """Room for keys and values in a part of the memory that is free now, one layer being held twice."""
+    share, layers = int(free_memory(model.device) * CACHE_SHARE), model.config.num_hidden_layers
+    return max(1, share * layers // (layers + 1) // bytes_per_token(model.config, model.dtype))
 
 
 def free_memory(device: torch.device) -> int:

@@ -59,6 +59,8 @@ class Pictures:
     def look_ahead(self, wanted: Iterable[Hashable]) -> None:
         """Says which pictures are needed next, in order; the rest may be forgotten."""
         wanted = dict.fromkeys(wanted)
+        for key in [key for key in self._reading if key not in wanted]:
+            self._reading.pop(key).cancel()
         for key in wanted:
             if key in self._features:
                 self._features.move_to_end(key)
@@ -106,7 +108,10 @@ class Pictures:
         if pixels:
             encoded_NQC = model.encode_images(torch.stack([image for _, image in pixels]))
             self.num_encoded += len(pixels)
-            made += zip((key for key, _ in pixels), encoded_NQC.unbind(), strict=True)
+            # Copied, since one picture's part would keep those of all.
+            made += (
+                (key, features_QC.clone()) for (key, _), features_QC in zip(pixels, encoded_NQC, strict=True)
+            )
         for key, features_QC in made:
             self._features[key] = features_QC.to(model.device, model.dtype)
 

@@ -1,4 +1,4 @@
-"""What the scheduler decides about: queries, the rows and families they become, and what a step does.
+"""What the scheduler decides about: the rows and families that queries become, and what a step does.
 
 A family is a run of queries about the same pictures. What their ids have in common, the prefix, is read once
 into a block of the cache; the rest of each, its suffix, and what it generates stand in a slot of its own and
@@ -12,43 +12,27 @@ see the block:
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-if TYPE_CHECKING:  # torch comes with them
-    from torch import Generator
+from qwen_vl.budget import Shape
+from qwen_vl.queries import Query
 
-    from qwen_vl.sampling import Sampling
+if TYPE_CHECKING:
+    from torch import Generator
 
 NOWHERE = -1
 MAX_SUFFIX = 512
 """Longest suffix in tokens: scores of suffixes are computed as a square. Longer ones share nothing."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Query:
-    """A question for the engine: ids with a span of rows per picture, pictures by key, and limits.
+@dataclass(slots=True)
+class Ranking:
+    """A query with options on its way, in one row or in several: what is known of its options."""
 
-    With options their log-probabilities are wanted; else an answer of min..max_new_tokens, greedy or, with
-    `sampling`, drawn by its own `seed`: the same beside any neighbours.
-
-    on_token is called with each token of the answer as it is chosen, never twice, never with the stop id.
-    cancelled is asked before every step: once it says True the answer ends there, as "cancelled". Both are
-    called in the thread that runs the engine, so they are quick and do not raise.
-    """
-
-    id: Hashable
-    ids: tuple[int, ...]
-    images: tuple[Hashable, ...] = ()
-    options: tuple[tuple[int, ...], ...] = ()
-    min_new_tokens: int = 0
-    max_new_tokens: int = 1
-    stop_ids: frozenset[int] = frozenset()
-    sampling: "Sampling | None" = None
-    seed: int = 0
-    on_token: Callable[[int], object] | None = None
-    cancelled: Callable[[], bool] | None = None
+    logprobs: dict[int, float] = field(default_factory=dict)
+    answered: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -62,10 +46,11 @@ class Row:
     query: Query
     family: "Family"
     options: tuple[int, ...] = ()
+    ranking: Ranking | None = None  # with options
     answer: list[int] = field(default_factory=list)
     known: int = 0
     slot: int = NOWHERE
-    generator: "Generator | None" = None  # draws its tokens; begins with the first
+    generator: "Generator | None" = None  # of its draws; begins with the first
 
     @property
     def suffix(self) -> tuple[int, ...]:
@@ -119,24 +104,10 @@ class Family:
         return self.first.images
 
 
-class Shape(NamedTuple):
-    """The size of the cache: slots for suffixes and answers, blocks for prefixes, in tokens."""
-
-    slots: int = 0
-    slot_tokens: int = 0
-    blocks: int = 0
-    block_tokens: int = 0
-
-    @property
-    def tokens(self) -> int:
-        """All places for keys and values."""
-        return self.slots * self.slot_tokens + self.blocks * self.block_tokens
-
-
 class Step(NamedTuple):
     """One pass of the model: prefixes to write, rows to begin, rows that go on by one token.
 
-    `hopeless` are rows that were taken out, because an empty cache has no room for them.
+    `hopeless` are rows that were taken out, because they do not fit into the cache even alone.
     """
 
     prefixes: list[Family]
@@ -150,15 +121,3 @@ class Step(NamedTuple):
         """All tokens of the pass."""
         new = sum(family.length for family in self.prefixes) + sum(row.num_tokens for row in self.starts)
         return new + len(self.active)
-
-
-class Limits(NamedTuple):
-    """What a step may take: rows at once, new tokens a pass (one row may have more), cache tokens."""
-
-    slots: int
-    step_tokens: int
-    cache_tokens: int
-
-    def halved(self) -> "Limits":
-        """Half of everything, at least one."""
-        return Limits(*(max(value // 2, 1) for value in self))

@@ -7,7 +7,10 @@ given away in the next step.
 Pictures are told apart by their keys, never by token ids, so two pictures asked the same question share
 nothing. The rotary stretch belongs to the family too: beyond `seq_length` it depends on the length of the
 prompt, and only prompts of one stretch may share keys. Ranked options are read in one pass with the prompt's
-suffix and need no slot.
+suffix and keep no slot.
+
+A row fits if the cache can hold it alone: neighbours that stand in its way begin again, and keep what they
+have said. So all rows that fit are answered, whatever is asked beside them.
 
 Slots in use are always 0 .. n - 1, in the order of `active`: the last row moves into a hole.
 """
@@ -16,7 +19,9 @@ from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from itertools import count
 
-from qwen_vl.rows import MAX_SUFFIX, NOWHERE, Family, Limits, Query, Row, Shape, Step
+from qwen_vl.budget import STEP, Limits, Shape, fitted
+from qwen_vl.queries import Query
+from qwen_vl.rows import MAX_SUFFIX, NOWHERE, Family, Ranking, Row, Step
 
 MAX_FAMILY = 128
 """Queries that may share one prefix; the next ones read it again."""
@@ -32,6 +37,7 @@ class Scheduler:
     def __init__(self, limits: Limits, stretch: Callable[[int], float], image_start: int, queries: int):
         """`stretch` is the rotary stretch by length; a picture is <img>, `queries` rows, </img>."""
         self.limits = limits
+        self.most_tokens = limits.cache_tokens  # for a row alone, whatever becomes of the limits
         self.families: deque[Family] = deque()
         self.active: list[Row] = []
         self.blocks: dict[int, Family] = {}
@@ -39,7 +45,7 @@ class Scheduler:
         self.num_waiting = 0
         self._stretch, self._image_start, self._span = stretch, image_start, queries + 2
         self._open: Family | None = None
-        self._crowded = False  # rows had to begin again: no new ones until one is done
+        self._crowded = False  # rows had to begin again: one may run alone, no new ones until one is done
 
     @property
     def has_room(self) -> bool:
@@ -52,15 +58,10 @@ class Scheduler:
         return not self.families and not self.active
 
     def add(self, query: Query) -> int:
-        """Takes a query in; returns how many rows it became. ValueError for one that cannot be asked."""
-        if not query.ids:
-            raise ValueError("an empty prompt has nothing to go on from")
-        if any(not option for option in query.options):
-            raise ValueError("an empty continuation has no log-probability")
+        """Takes in a query that can be asked (queries.check_query); returns how many rows it became."""
         starts = [place for place, token in enumerate(query.ids) if token == self._image_start]
-        if len(starts) != len(query.images):
-            raise ValueError(f"{len(starts)} <img> in the ids, {len(query.images)} pictures")
         image_end = starts[-1] + self._span if starts else 0
+        ranking = Ranking() if query.options else None
         by_alpha: dict[float, list[int]] = {}
         for number, option in enumerate(query.options):
             by_alpha.setdefault(self._stretch(len(query.ids) + len(option) - 1), []).append(number)
@@ -68,7 +69,7 @@ class Scheduler:
             by_alpha[self._stretch(len(query.ids))] = []
         for alpha, options in by_alpha.items():
             family = self._family(query, alpha, image_end)
-            family.waiting.append(Row(query, family, tuple(options)))
+            family.waiting.append(Row(query, family, tuple(options), ranking))
             self.num_waiting += 1
         return len(by_alpha)
 
@@ -86,53 +87,53 @@ class Scheduler:
         """The next step; `ready` says of a picture whether its features are there. Its slots and blocks
         are taken: follow with `began`, or with `restart` where the step could not be done.
         """
-        shape, hopeless = self._room_to_go_on()
+        self._make_room()
         prefixes: list[Family] = []
         starts: list[Row] = []
-        tokens, longest, slots = 0, 0, len(self.active)
+        hopeless: list[Row] = []
+        tokens, longest, needed = 0, 0, self._needed()
         for family in list(self.families):
-            if self._crowded or not self._can_begin(family, ready):
+            if not self._can_begin(family, ready):
                 break
-            fresh, begun = not family.written, 0
             for row in list(family.waiting):
-                cost = row.num_tokens + (family.length if fresh else 0)
+                if _alone(row) > self.most_tokens:
+                    hopeless.append(row)
+                    continue
+                new = family.length > 0 and family.block == NOWHERE
+                cost = row.num_tokens + (family.length if new else 0)
                 side = max(longest, row.num_tokens)
                 wide = (len(starts) + 1) * side * side > MAX_SQUARES
+                rows = len(self.active) + len(starts)
+                if rows >= (1 if self._crowded else self.limits.slots):
+                    break
                 if starts and (tokens + cost > self.limits.step_tokens or wide):
                     break
-                if not row.options and slots == self.limits.slots:
+                block = next(place for place in count() if place not in self.blocks) if new else family.block
+                with_row = needed.covering(_place(row, needed.slots, block))
+                shape = self._fitted(with_row, rows + 1)
+                if shape is None:
                     break
-                new_block = fresh and family.length > 0
-                if new_block:
-                    family.block = next(place for place in count() if place not in self.blocks)
-                grown = self._fitted(shape, [*starts, row], [family] if new_block else [])
-                if grown is None:
-                    family.block = NOWHERE if new_block else family.block
-                    break
-                if new_block:
-                    self.blocks[family.block] = family
+                if new:
+                    family.block = block
+                    self.blocks[block] = family
                     prefixes.append(family)
                 if not row.options:
-                    row.slot = slots
-                    slots += 1
-                shape, fresh, tokens, longest, begun = grown, False, tokens + cost, side, begun + 1
+                    row.slot = needed.slots
+                self.shape, needed, tokens, longest = shape, with_row, tokens + cost, side
                 starts.append(row)
-            for _ in range(begun):
-                family.waiting.popleft()
-            self.num_waiting -= begun
-            if family.waiting:
+                family.active += 1
+                self._take(row)
+            if any(row not in hopeless for row in family.waiting):
                 break
-            self.families.popleft()
-        if not starts and not self.active and not hopeless:
-            self._crowded = False
-            if self.blocks:  # a prefix that waits stands in the way of its own next row
-                self.restart()
-                return self.plan(ready)
-            if self.families and self._can_begin(self.families[0], ready):
-                hopeless.append(self.families[0].waiting[0])
-                self.withdraw(hopeless)
-        self.shape = shape
-        return Step(prefixes, starts, list(self.active), shape, hopeless)
+        self.withdraw(hopeless)
+        if (
+            not (starts or self.active or hopeless)
+            and self.blocks
+            and self._can_begin(self.families[0], ready)
+        ):
+            self.restart()  # a prefix that waits stands in the way of its own next row
+            return self.plan(ready)
+        return Step(prefixes, starts, list(self.active), self.shape, hopeless)
 
     def began(self, step: Step) -> None:
         """The step was done: its prefixes are written, its rows hold their slots."""
@@ -140,7 +141,6 @@ class Scheduler:
             family.written = True
         for row in step.starts:
             row.family.written = True
-            row.family.active += 1
             if row.slot != NOWHERE:
                 assert row.slot == len(self.active), (row.slot, len(self.active))
                 self.active.append(row)
@@ -171,23 +171,19 @@ class Scheduler:
     def withdraw(self, rows: Iterable[Row]) -> None:
         """Takes out rows that wait."""
         for row in rows:
-            family = row.family
-            family.waiting.remove(row)
-            self.num_waiting -= 1
-            if not family.waiting:
-                self.families.remove(family)
-                if family is self._open:
-                    self._open = None
-                self._release(family)
+            self._take(row)
+            if row.family is self._open and not row.family.waiting:
+                self._open = None
+            self._release(row.family)
 
     def restart(self, step: Step | None = None, keep: int = 0) -> None:
         """Lets all rows but the first `keep` active ones begin again, those of `step` too."""
-        begun = self.active[keep:]
-        for row in begun:
-            row.family.active -= 1
+        begun = [*self.active[keep:], *(step.starts if step is not None else ())]
         del self.active[keep:]
-        for row in reversed([*begun, *(step.starts if step is not None else ())]):
+        self._crowded = self._crowded or bool(begun)
+        for row in reversed(begun):
             family = row.family
+            family.active -= 1
             row.begin_again()
             if not family.waiting:
                 self.families.appendleft(family)
@@ -219,7 +215,8 @@ class Scheduler:
             assert (family.block in self.blocks) == bool(family.written and family.length), family.block
         assert all(family.block == block for block, family in self.blocks.items())
         assert self.num_waiting == sum(len(family.waiting) for family in self.families)
-        assert self.shape.tokens <= self.limits.cache_tokens, (self.shape, self.limits)
+        most = self.limits.cache_tokens if len(self.active) > 1 else self.most_tokens
+        assert self.shape.tokens <= most, (self.shape, most)
 
     def _family(self, query: Query, alpha: float, image_end: int) -> Family:
         """The open family if the query belongs to it, else a new one."""
@@ -240,42 +237,35 @@ class Scheduler:
     def _can_begin(self, family: Family, ready: Callable[[Hashable], bool]) -> bool:
         return family is not self._open and (family.written or all(map(ready, family.images)))
 
-    def _room_to_go_on(self) -> tuple[Shape, list[Row]]:
-        """The cache with room for one more token of every active row.
-
-        Where the budget does not allow it the last rows begin again; a row alone is hopeless.
+    def _make_room(self) -> None:
+        """For one more token of every active row. Where the budget does not allow it prefixes that only wait
+        are let go, then the last rows begin again, in the end all: then the first has the cache for itself.
         """
-        while self.active:
-            shape = self._fitted(self.shape)
-            if shape is not None:
-                return shape, []
-            if len(self.active) == 1:
-                (row,) = self.active
-                self.finish([row])
-                return Shape(), [row]
-            self.restart(keep=len(self.active) - 1)
-            self._crowded = True
-        return self.shape if self.blocks else Shape(), []
+        keep = len(self.active)
+        while (shape := self._fitted(self._needed(), len(self.active))) is None:
+            self.restart(keep=keep)
+            keep -= 1
+        self.shape = shape
 
-    def _fitted(self, shape: Shape, new: Sequence[Row] = (), prefixes: Sequence[Family] = ()) -> Shape | None:
-        """A cache that holds all rows and blocks, the new ones too: grown generously, or else as tight as can
-        be; None if even that is over the budget.
-        """
-        rows = [row for row in (*self.active, *new) if not row.options]
-        last, longest = -1, 0
-        for block, family in self.blocks.items():
-            last, longest = max(last, block), max(longest, family.length)
-        for family in prefixes:
-            last, longest = max(last, family.block), max(longest, family.length)
-        tight = Shape(len(rows), max((row.cached for row in rows), default=0), last + 1, longest)
-        generous = Shape(
-            min(_power_of_two(tight.slots), self.limits.slots),
-            _power_of_two(tight.slot_tokens),
-            _power_of_two(tight.blocks),
-            _multiple(tight.block_tokens, 64),
+    def _needed(self) -> Shape:
+        """What all active rows and prefixes take."""
+        return Shape(
+            len(self.active),
+            max((row.cached for row in self.active), default=0),
+            max(self.blocks, default=NOWHERE) + 1,
+            max((family.length for family in self.blocks.values()), default=0),
         )
-        grown = Shape(*(max(sizes) for sizes in zip(shape, generous, strict=True)))
-        return next((size for size in (grown, tight) if size.tokens <= self.limits.cache_tokens), None)
+
+    def _fitted(self, needed: Shape, rows: int) -> Shape | None:
+        most = self.limits.cache_tokens if rows > 1 else self.most_tokens
+        return fitted(self.shape, needed, self.limits.slots, most)
+
+    def _take(self, row: Row) -> None:
+        """Out of those that wait."""
+        row.family.waiting.remove(row)
+        self.num_waiting -= 1
+        if not row.family.waiting:
+            self.families.remove(row.family)
 
     def _release(self, family: Family) -> None:
         if not family.waiting and not family.active and family.block != NOWHERE:
@@ -299,9 +289,13 @@ def _direct(moves: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return [(source, target) for target, source in origin.items()]
 
 
-def _power_of_two(value: int) -> int:
-    return 1 << (value - 1).bit_length() if value > 0 else 0
+def _place(row: Row, slot: int, block: int) -> Shape:
+    """The cache that has this slot, unless the row has options, and this block for a row."""
+    slots = Shape() if row.options else Shape(slot + 1, row.cached)
+    return slots if block == NOWHERE else slots._replace(blocks=block + 1, block_tokens=row.family.length)
 
 
-def _multiple(value: int, step: int) -> int:
-    return -(-value // step) * step
+def _alone(row: Row) -> int:
+    """Tokens of the smallest cache for a row, its whole answer so far, and nothing beside it."""
+    shape = _place(row, 0, 0)
+    return shape._replace(slot_tokens=shape.slot_tokens + len(row.answer) - row.known).rounded(STEP).tokens

@@ -7,6 +7,8 @@ how much of each counts. A query's two parts, prefix and own keys, are merged by
 
 Options of several tokens need a mask the kernel does not have; such passes go to the dense kernel.
 
+torch documents the log-sum-exp as (T, H) and (2.13) returns (H, T): which it is, is seen on a few rows.
+
 Shapes: T queries, H heads, D head width, N places of a store, S tokens of a place.
 """
 
@@ -29,27 +31,35 @@ ALL = (-1, -1)
 TOLERANCE = 0.05  # of mixed standard normal values in half precision
 
 
-def is_usable(device: torch.device, dtype: torch.dtype, heads: int, width: int) -> bool:
-    """Whether this torch, on this device, computes what the dense kernel does; asked once, on a few rows."""
+def usable_kernel(device: torch.device, dtype: torch.dtype, heads: int, width: int) -> "VarlenKernel":
+    """The kernel, tried on a few rows: RuntimeError or TypeError where this torch, on this device, does not
+    have it or does not compute what the dense kernel does.
+    """
     generator = torch.Generator(device).manual_seed(0)
 
     def numbers(*shape: int) -> Tensor:
         return torch.randn(*shape, heads, width, generator=generator, device=device).to(dtype)
 
+    dense, kernel = DenseKernel(), VarlenKernel(is_heads_first(numbers(heads + 1)))
     blocks, slots = ((numbers(3, 64).transpose(1, 2), numbers(3, 64).transpose(1, 2)) for _ in range(2))
     new = Readers([3, 2, 4], [-1, 0, 2], [0, 60, 9], [3, 2, 4], [[], [], []])
     going_on = Readers([1, 1, 1], [2, -1, 2], [9, 0, 9], [40, 1, 64])
-    dense, kernel = DenseKernel(), VarlenKernel()
-    try:
-        for readers, own in ((new, (numbers(9), numbers(9))), (going_on, slots)):
-            queries = numbers(sum(readers.queries))
-            expected = dense.forked(queries, blocks, own, dense.prepare(readers, device))
-            found = kernel.forked(queries, blocks, own, kernel.prepare(readers, device))
-            if not torch.allclose(found.float(), expected.float(), atol=TOLERANCE):
-                return False
-    except (RuntimeError, TypeError):  # NotImplementedError is one of the first
-        return False
-    return True
+    for readers, own in ((new, (numbers(9), numbers(9))), (going_on, slots)):
+        queries = numbers(sum(readers.queries))
+        expected = dense.forked(queries, blocks, own, dense.prepare(readers, device))
+        found = kernel.forked(queries, blocks, own, kernel.prepare(readers, device))
+        if not torch.allclose(found.float(), expected.float(), atol=TOLERANCE):
+            raise RuntimeError(f"it is off by {float((found.float() - expected.float()).abs().max()):.2g}")
+    return kernel
+
+
+def is_heads_first(rows_THD: Tensor) -> bool:
+    """Whether the kernel returns log-sum-exps as (H, T), not (T, H); T and H must differ."""
+    n_rows, n_heads, _ = rows_THD.shape
+    assert n_rows != n_heads, n_rows
+    offsets = _offsets([n_rows], rows_THD.device)
+    _, lse = _attend(rows_THD, rows_THD, rows_THD, offsets, offsets, n_rows, n_rows, offsets[1:])
+    return lse.shape == (n_heads, n_rows)
 
 
 class VarlenPlan(NamedTuple):
@@ -73,8 +83,9 @@ class VarlenKernel:
 
     heads_first = False
 
-    def __init__(self) -> None:
-        self._dense = DenseKernel()
+    def __init__(self, lse_heads_first: bool) -> None:
+        """lse_heads_first: the log-sum-exp comes as (H, T), not (T, H)."""
+        self._dense, self._lse_heads_first = DenseKernel(), lse_heads_first
 
     def causal(self, q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, lengths: Sequence[int]) -> Tensor:
         """Packed rows, each seeing itself."""
@@ -141,6 +152,8 @@ class VarlenKernel:
         )
         nothing = (plan.first_shared, *shared.shape[1:])
         shared = torch.cat((shared.new_zeros(nothing), shared))[plan.back_T]
+        if self._lse_heads_first:
+            weight, shared_weight = weight.T, shared_weight.T
         unseen = shared_weight.new_full(nothing[:2], -torch.inf)
         shared_weight = torch.cat((unseen, shared_weight))[plan.back_T]
         part_TH1 = torch.sigmoid(shared_weight - weight)[..., None]
@@ -158,7 +171,7 @@ def _attend(
     used: Tensor,
     window: tuple[int, int] = CAUSAL,
 ) -> tuple[Tensor, Tensor]:
-    """Mixed values (T, H, D) and their log-sum-exp (T, H), float32."""
+    """Mixed values (T, H, D) and their log-sum-exp, float32, (T, H) or (H, T)."""
     found = varlen.varlen_attn(
         q,
         k,
