@@ -20,6 +20,9 @@ REFERENCE = -1
 DASHES = ("", "7 3", "2 3", "9 3 2 3")
 
 SIZE, CENTRE_X, CENTRE_Y, RADIUS = (760, 580), 380, 290, 222
+FEW = 2
+"""So many polygons are filled without hiding one another."""
+
 RINGS = (0.25, 0.5, 0.75, 1.0)
 LABEL_GAP = 18
 LINE_HEIGHT = 15
@@ -105,8 +108,9 @@ def radar(axes: Sequence[Axis], series: Sequence[Series]) -> Markup:
     labels = [_label(axis, angle) for axis, angle in zip(axes, angles, strict=True)]
     drawn = [_polygon(one, axes, angles) for one in series]
     title = f"Radar of {len(axes)} benchmarks: {', '.join(one.name for one in series)}"
-    return Markup('<svg class="radar" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        *SIZE, title, Markup("").join([*map(Markup, grid + ticks), *labels, *drawn])
+    kind = "radar many" if len(series) > FEW else "radar"
+    return Markup('<svg class="{}" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        kind, *SIZE, title, Markup("").join([*map(Markup, grid + ticks), *labels, *drawn])
     )
 
 
@@ -189,9 +193,11 @@ def bar(one: Bar, end: float) -> Markup:
 
 def scale(end: float) -> Markup:
     """The numbers below bars."""
+    steps = 3 if end % 4 and end % 3 == 0 else 4
+    anchors = ["start", *["middle"] * (steps - 1), "end"]
     ticks = [
-        f'<text x="{100 * part:g}%" y="11" text-anchor="{anchor}">{end * part:,.0f}</text>'
-        for part, anchor in ((0, "start"), (0.25, "middle"), (0.5, "middle"), (0.75, "middle"), (1, "end"))
+        f'<text x="{100 * place / steps:g}%" y="11" text-anchor="{anchor}">{end * place / steps:,.0f}</text>'
+        for place, anchor in enumerate(anchors)
     ]
     return Markup('<svg class="scale" width="100%" height="14" aria-hidden="true">{}</svg>').format(
         Markup("".join(ticks))

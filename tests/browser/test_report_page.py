@@ -160,6 +160,8 @@ def test_wrong_answers_are_filtered(open_page: Any, demo: Path) -> None:
     tab = open_page(demo).at("#refcoco_val?run=alpha")
     rows = demo_rows("refcoco_val")
     wrong = [place for place in range(len(rows)) if place % 3 == 0 or place in (UNPARSED, FAILED)]
+    assert listed(tab)[:2] == [rows[FAILED]["id"], rows[UNPARSED]["id"]]
+    tab.select_option("#order", "data")
     tab.click("#outcomes >> text=Wrong")
     assert listed(tab) == [rows[place]["id"] for place in wrong][: len(listed(tab))]
     assert tab.locator("#count").text_content() == f"{len(wrong)} of {len(rows)} samples"
@@ -174,6 +176,7 @@ def test_text_and_breakdowns_filter(open_page: Any, demo: Path, folders: tuple[P
     tab = open_page(demo).at("#vqav2_val?run=beta")
     rows = demo_rows("vqav2_val")
     wanted = [row["id"] for row in rows if row["answer_type"] == "number"]
+    tab.select_option("#order", "data")
     tab.select_option("#category", label="answer_type=number")
     assert listed(tab) == wanted
     tab.select_option("#category", label="all")
@@ -205,6 +208,8 @@ def test_the_keyboard_is_enough(open_page: Any, demo: Path) -> None:
     """Hundreds of answers are read by hand; a key that types into the search must not move the list."""
     tab = open_page(demo).at("#refcoco_val?run=alpha")
     ids = [row["id"] for row in demo_rows("refcoco_val")]
+    tab.select_option("#order", "data")
+    tab.click("#list .row")
     tab.keyboard.press("j")
     tab.keyboard.press("ArrowDown")
     assert shown(tab) == ids[2]
@@ -265,7 +270,7 @@ def test_what_was_asked_and_how_it_was_judged(open_page: Any, demo: Path) -> Non
     for answer, count in counts.items():
         assert re.search(rf"{re.escape(answer)}\s*(× {count})?", text)
     assert tab.locator("#sample img").evaluate("(img) => img.naturalWidth") > 50
-    assert "no score" in open_page(demo).at("#vizwiz_test").locator("#sample .badge").first.inner_text()
+    assert "no score" in open_page(demo).at("#vizwiz_test/0").locator("#sample .badge").first.inner_text()
 
 
 def test_samples_that_changed_between_two_runs(open_page: Any, demo: Path) -> None:
@@ -276,6 +281,7 @@ def test_samples_that_changed_between_two_runs(open_page: Any, demo: Path) -> No
     regular = [place for place in range(count) if place not in (UNPARSED, FAILED)]
     gained = [str(place) for place in regular if place % 3 == 0 and place % 4 != 0]
     lost = [str(place) for place in regular if place % 3 != 0 and place % 4 == 0]
+    tab.select_option("#order", "data")
     tab.select_option("#changed", "gained")
     assert listed(tab) == gained
     tab.select_option("#changed", "lost")
@@ -283,7 +289,7 @@ def test_samples_that_changed_between_two_runs(open_page: Any, demo: Path) -> No
     tab = opened.at()
     tab.locator("details", has_text="Task by task").evaluate("(one) => { one.open = true; }")
     tab.click("a[href*='refcoco_val?'][href*='change=gained']")
-    assert listed(tab) == gained
+    assert sorted(listed(tab), key=int) == gained
     assert tab.locator("#run option:checked").text_content() == "beta"
 
 
@@ -375,7 +381,7 @@ def test_ten_thousand_samples_are_a_handful_of_elements(open_page: Any, tmp_path
     assert tab.locator("#rows .row").count() < 60
     assert listed(tab)[-1] == "9999"
     tab.keyboard.press("k")
-    assert shown(tab) == "9998"
+    assert shown(tab) == "9997"  # worst first: the odd ones are right
     tab.fill("#search", "which 4321?")
     assert listed(tab) == ["4321"]
 

@@ -35,7 +35,7 @@ function openTask(task, wanted, view) {
   if (now.task !== task) {
     Object.assign(now, {task, data: taskData(task), group: null, position: null, filter: "all"});
     byId("search").value = "";
-    byId("order").value = "data";
+    byId("order").value = "worst";
     const entries = now.data.groups.flatMap((group, place) => group.runs.map((run, turn) => [`${place}/${turn}`, config.runs[run.run].name]));
     byId("run").replaceChildren(...entries.map(([value, name]) => option(value, name)));
   }
@@ -101,7 +101,7 @@ function tellCut() {
   const number = (count) => count.toLocaleString("en");
   const told = [];
   if (counts.listed < counts.scored) told.push(`Listed are the worst ${number(counts.listed)} of ${number(counts.scored)} samples.`);
-  if (counts.text < counts.listed) told.push(`Text of the worst ${number(counts.text)} of ${number(counts.scored)} samples fits into this file.`);
+  if (counts.text < counts.listed) told.push(`Text of the worst ${number(counts.text)} of ${number(counts.scored)} samples fits into this file; a search finds the others by their ids.`);
   if (counts.pictures < counts.text && !problem) told.push(`Pictures are here of ${number(counts.pictures)} of them${counts.pictures >= config.maxSamples ? ", as many as a task may have" : ""}.`);
   if (counts.unreadable) told.push(`${number(counts.unreadable)} pictures could not be read when the report was made.`);
   if (problem) told.push(`Questions, references and pictures are not shown: ${problem}`);
@@ -196,7 +196,8 @@ function drawRows() {
   for (let place = first; place < last; place += 1) rows.push(rowOf(now.list[place], place));
   if (!now.list.length) rows.push(element("p", {class: "nothing"}, "No sample passes these filters."));
   byId("rows").replaceChildren(...rows);
-  if (now.position !== null && now.list.length) list.setAttribute("aria-activedescendant", `row-${now.position}`);
+  const chosen = now.list.indexOf(now.position);
+  if (chosen >= first && chosen < last) list.setAttribute("aria-activedescendant", `row-${now.position}`);
   else list.removeAttribute("aria-activedescendant");
 }
 
