@@ -36,6 +36,10 @@ examples:
   python -m eval_mm run --task nocaps_val --metrics bleu,rouge_l,meteor --data data
   python -m eval_mm run --task file:my.jsonl --metric anls
   python -m eval_mm run --task refcoco_testA --model echo:answers.jsonl --data data
+  python -m eval_mm run --task textvqa_val --model openai:gpt-4o --data data
+  python -m eval_mm run --task refcoco --model openai:Qwen/Qwen2-VL-7B-Instruct --box-scale 1000 \\
+      --base-url http://localhost:8000/v1 --data data
+  python -m eval_mm run --task vqav2_val --model py:my_model:MyModel --data data
   python -m eval_mm run --task touchstone_en --model Qwen/Qwen-VL-Chat --judge gpt-4o --data data
 
   python -m eval_mm run --task vqa --model Qwen/Qwen-VL --data data --dry-run
@@ -47,14 +51,14 @@ A sweep is a TOML file. Tasks, models and protocols stand in it; options beside 
 Every model is loaded once, each model and protocol has a run folder of its own.
 
   tasks = ["refcoco", "textvqa_val"]
-  protocols = ["qwen-vl", "instruct"]      default: the one of each model
-  data = "data"                            likewise out, limit, sample, seed, few_shot, metrics
+  protocols = ["qwen-vl", "instruct"]      # default: the one of each model
+  data = "data"                            # likewise out, limit, sample, seed, few_shot, metrics
   [[models]]
   model = "Qwen/Qwen-VL"
-  dtype = "bfloat16"                       and every other option of how a model runs
+  dtype = "bfloat16"                       # and every other option of how a model runs
   [[models]]
   model = "checkpoints/mine"
-  name = "mine-step-2000"                  of its run folders
+  name = "mine-step-2000"                  # of its run folders
 """
 
 JUDGING = "touchstone.after_run"
@@ -70,8 +74,8 @@ def add_options(parser: Parser) -> None:
     add("--dry-run", action="store_true", help="show what would be asked; load, ask and write nothing")
     add(
         "--model",
-        help="a folder or hub id of a Qwen-VL checkpoint, 'demo' (default), hf:FOLDER_OR_ID of any model of "
-        "transformers, 'echo' or 'echo:FILE'",
+        help="a folder or hub id of a Qwen-VL checkpoint, 'demo' (default), openai:NAME behind a server, "
+        "hf:FOLDER_OR_ID of any model of transformers, py:module:Class of your own, 'echo' or 'echo:FILE'",
     )
     add_data(parser)
     add("--protocol", help="prompt, limits and scorer (default: qwen-vl for Qwen-VL models)")
