@@ -98,7 +98,7 @@ def test_only_one_says_what_all_found() -> None:
 
 def test_a_silent_process_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is gone says nothing any more: the others must end, not wait for its answers."""
-    hurry(monkeypatch, SILENT=0.3)
+    hurry(monkeypatch, SILENT=1.0)
     over = threading.Event()
 
     def work(one: Team) -> None:
@@ -107,7 +107,8 @@ def test_a_silent_process_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
                 assert one.line is not None
                 one.line.beat = None
                 over.wait(20)
-            round.wait(lambda: None)
+            else:
+                round.wait(lambda: None)
 
     crew = Crew(3, work)
     until(lambda: crew.found[0] is not None and crew.found[2] is not None)
