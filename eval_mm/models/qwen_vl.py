@@ -5,6 +5,7 @@ chat format. Coordinates are 0..999 over each side, as the published grounding s
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import torch
@@ -74,25 +75,28 @@ class QwenVLBackend:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
         """Answers in any order. Pictures are read anew in every call, since they may have changed."""
-        asked: dict[int, tuple[Request, Query]] = {}
-        refused: list[Prediction] = []
+        asked: dict[int, tuple[Request, int]] = {}  # and tokens of its prompt
 
-        def queries() -> Iterator[Query]:
+        def queries() -> Iterator[Query | Answer]:
             for number, request in enumerate(requests):
+                asked[number] = request, 0
                 try:
                     query = self._query(number, request)
                 except Exception as error:  # the one boundary per sample: recorded, counted, the run goes on
-                    refused.append(_failed(request, error))
+                    yield Answer(number, error=error)
                     continue
-                asked[number] = request, query
+                asked[number] = request, len(query.ids)
                 yield query
 
-        for answer in self._engine.answer(queries(), self._pixels):
-            yield from refused
-            refused.clear()
-            assert isinstance(answer.id, int), answer.id
-            yield self._prediction(*asked.pop(answer.id), answer)
-        yield from refused
+        with closing(self._engine.answer(queries(), self._pixels)) as answers:
+            for answer in answers:
+                assert isinstance(answer.id, int), answer.id
+                request, prompt_tokens = asked.pop(answer.id)
+                try:
+                    prediction = self._prediction(request, prompt_tokens, answer)
+                except Exception as error:  # the same boundary, on the way back
+                    prediction = _failed(request, error)
+                yield prediction
 
     def _query(self, number: int, request: Request) -> Query:
         assert self.info.chat or not request.chat, f"{self.info.name} has no chat format"
@@ -110,11 +114,11 @@ class QwenVLBackend:
     def _pixels(self, path: str) -> torch.Tensor:
         return preprocess(load_image(path), self._loaded.config.visual.image_size)
 
-    def _prediction(self, request: Request, query: Query, answer: Answer) -> Prediction:
+    def _prediction(self, request: Request, prompt_tokens: int, answer: Answer) -> Prediction:
         if answer.error is not None:
             return _failed(request, answer.error)
         if answer.logprobs is not None:
-            return Prediction(request.id, choice_logprobs=answer.logprobs, prompt_tokens=len(query.ids))
+            return Prediction(request.id, choice_logprobs=answer.logprobs, prompt_tokens=prompt_tokens)
         text = self._loaded.tokenizer.decode_answer(answer.ids)
         for stop in request.stop:
             text = text.partition(stop)[0]
@@ -122,7 +126,7 @@ class QwenVLBackend:
             request.id,
             text,
             stop_reason=answer.stop_reason,
-            prompt_tokens=len(query.ids),
+            prompt_tokens=prompt_tokens,
             new_tokens=len(answer.ids),
         )
 

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from eval_mm.models.qwen_vl import QwenVLBackend
 from eval_mm.run import run
 from eval_mm.schema import Backend, Image, Mark, Prediction, Prompt, Request
 from qwen_vl.checkpoint import DEMO_FOLDER
+from qwen_vl.engine import Answer, Query
 from qwen_vl.image import load_image
 from qwen_vl.tokenizer import Tokenizer
 from tests.eval_mm.support import rows, write_data
@@ -138,6 +141,62 @@ def test_stops_are_those_of_the_kind_of_request(checkpoint: Path, pictures: list
     marks = {words.special_id("<|im_start|>"), words.special_id("<|im_end|>")}
     assert plain == {words.eod_id}
     assert chat == {words.eod_id} | marks
+
+
+def test_what_cannot_be_asked_is_said_at_once(
+    demo: Backend, pictures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that never become a question are errors in their place in the stream: piled up until the next
+    answer, a thousand of them would be lost with a crash.
+    """
+    pulled = 0
+    build = QwenVLBackend._query
+
+    def torn(self: QwenVLBackend, number: int, request: Request) -> Query:
+        if request.id.startswith("torn"):
+            raise ValueError("torn")
+        return build(self, number, request)
+
+    def requests() -> Iterator[Request]:
+        nonlocal pulled
+        for number in range(60):
+            pulled += 1
+            yield Request(f"torn {number}", ("x",))
+        yield grounding("good", pictures[0], "x")
+
+    monkeypatch.setattr(QwenVLBackend, "_query", torn)
+    answers = demo.generate(requests())
+    first = next(answers)
+    assert (first.id, first.error, pulled) == ("torn 0", "ValueError: torn", 1)
+    rest = {answer.id: answer for answer in answers}
+    assert len(rest) == 60
+    assert rest["good"].error is None
+
+
+def test_an_answer_that_cannot_be_read_is_an_error_of_its_sample(
+    demo: Backend, pictures: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever goes wrong on the way from ids to text, the run goes on."""
+    read = QwenVLBackend._prediction
+
+    def torn(self: QwenVLBackend, request: Request, prompt_tokens: int, answer: Answer) -> Prediction:
+        if request.id == "torn":
+            raise KeyError("torn")
+        return read(self, request, prompt_tokens, answer)
+
+    monkeypatch.setattr(QwenVLBackend, "_prediction", torn)
+    answers = ask(demo, grounding("torn", pictures[0], "x"), grounding("good", pictures[0], "x"))
+    assert answers["torn"].error == "KeyError: 'torn'"
+    assert answers["good"].error is None
+
+
+def test_the_threads_end_with_the_answers(demo: Backend, pictures: list[str]) -> None:
+    """A run that is interrupted must not go on reading pictures behind the next one."""
+    answers = demo.generate(grounding(str(number), pictures[number % 3], "x") for number in range(200))
+    next(answers)
+    assert any(thread.name.startswith("pictures") for thread in threading.enumerate())
+    answers.close()  # type: ignore[attr-defined]
+    assert not any(thread.name.startswith("pictures") for thread in threading.enumerate())
 
 
 def test_a_picture_is_encoded_once_a_run(demo: Backend, pictures: list[str]) -> None:

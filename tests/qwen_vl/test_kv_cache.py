@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from qwen_vl.budget import Shape
 from qwen_vl.config import QwenVLConfig
 from qwen_vl.kv_cache import KVCache, Store, bytes_per_token
-from qwen_vl.budget import Shape
 
 
 @pytest.fixture(params=[True, False])
