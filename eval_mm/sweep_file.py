@@ -4,9 +4,7 @@
     protocols = ["qwen-vl", "instruct"]    # default: the one of each model
     data = "data"                          # the data root
     out = "results/runs"                   # holds a run folder for every model and protocol
-    limit = 100                            # or `sample`; with `seed` where rows or examples are drawn
-    few_shot = 4
-    metrics = ["bleu"]                     # further ones, as --metrics; `metric` and `references` likewise
+    limit = 100                            # likewise sample, seed, few_shot, metrics, metric, references
 
     [[models]]
     model = "Qwen/Qwen-VL"                 # as --model takes it

@@ -37,8 +37,7 @@ examples:
   python -m eval_mm run --task file:my.jsonl --metric anls
   python -m eval_mm run --task refcoco_testA --model echo:answers.jsonl --data data
   python -m eval_mm run --task textvqa_val --model openai:gpt-4o --data data
-  python -m eval_mm run --task refcoco --model openai:Qwen/Qwen2-VL-7B-Instruct --box-scale 1000 \\
-      --base-url http://localhost:8000/v1 --data data
+  python -m eval_mm run --task vqa --model openai:mine --base-url http://localhost:8000/v1 --data data
   python -m eval_mm run --task vqav2_val --model py:my_model:MyModel --data data
   python -m eval_mm run --task touchstone_en --model Qwen/Qwen-VL-Chat --judge gpt-4o --data data
 

@@ -1,17 +1,20 @@
 """Sweeps: what a TOML file may say, which run folders come of it, what one bad model does to the others."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from eval_mm import models
+from eval_mm import models, sweep_file
 from eval_mm.cli import main
+from eval_mm.commands.run import EXAMPLES
 from eval_mm.errors import UserError
 from eval_mm.models import Settings
 from eval_mm.schema import Backend
 from eval_mm.sweep import sweep_jobs
 from eval_mm.sweep_file import read_sweep
+from tests.conftest import ROOT
 from tests.eval_mm.support import BOX_ANSWER, rows, write_data
 
 HEAD = 'tasks = ["refcoco_val"]\n'
@@ -275,3 +278,26 @@ def test_the_same_rows_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = sweep_jobs(read_sweep(Path("sweep.toml"))).jobs
     assert len(jobs) == 4
     assert len({id(plan.dataset) for job in jobs for plan in job.planned.plans}) == 1
+
+
+def indented(text: str, by: int) -> str:
+    """The lines of a text from its `tasks` on that stand in as far."""
+    block = text[text.index(f"\n{' ' * by}tasks = ") + 1 :].split("\n")
+    return "\n".join(line for line in block if line.startswith(" " * by))
+
+
+@pytest.mark.parametrize("place", ["EVALUATION.md", "run --help", "sweep_file.py"])
+def test_the_examples_are_sweeps(place: str) -> None:
+    """What is shown is copied: it must be TOML, and every key in it known."""
+    page = (ROOT / "EVALUATION.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```toml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    shown = {
+        "EVALUATION.md": block,
+        "run --help": indented(EXAMPLES, 2),
+        "sweep_file.py": indented(sweep_file.__doc__ or "", 4),
+    }
+    Path("sweep.toml").write_text(shown[place])
+    sweep = read_sweep(Path("sweep.toml"))
+    assert [table.name for table in sweep.models] == [None, "mine-step-2000"]
+    assert sweep.models[0].settings == Settings(dtype="bfloat16")
+    assert (sweep.tasks, sweep.protocols) == (("refcoco", "textvqa_val"), ("qwen-vl", "instruct"))
