@@ -60,19 +60,24 @@ class Asked:
 
 
 def read_questions(name: str, runs: Sequence[Run], data: Path | None) -> Questions:
-    """The rows that these runs were asked, which all name the same file."""
-    try:
-        entry = _entry(name, runs[0])
-        task = task_of(name, entry) if entry else tasks.get(name)
-        selections = {found.selection if (found := _entry(name, run)) else ALL_ROWS for run in runs}
-        selection = selections.pop() if len(selections) == 1 else ALL_ROWS
-        dataset = load(task, find_root(data or (entry.data if entry else None), task), selection)
-        if dataset.sha256 != runs[0].results[name].config.get("data_sha256"):
-            path = dataset.root.path / task.path
-            raise UserError(f"{path}: not the file of the run, its content differs")
-    except (UserError, OSError) as error:
-        return Questions(problem=str(error))
-    return Questions(task, {sample.id: sample for sample in dataset.samples}, dataset.root.path)
+    """The rows that these runs were asked, all the same: from where the first of them that has them."""
+    entries = [_readable_entry(name, run) for run in runs]
+    selections = {ALL_ROWS if entry is None else entry.selection for entry in entries}
+    selection = selections.pop() if len(selections) == 1 else ALL_ROWS
+    problem = ""
+    places = {None if entry is None else entry.data: entry for entry in entries}
+    for place, entry in sorted(places.items(), key=lambda one: one[0] is None):
+        try:
+            task = tasks.get(name) if entry is None else task_of(name, entry)
+            dataset = load(task, find_root(data or place, task), selection)
+            if dataset.sha256 != runs[0].results[name].config.get("data_sha256"):
+                path = dataset.root.path / task.path
+                raise UserError(f"{path}: not the file of the run, its content differs")
+        except (UserError, OSError) as error:
+            problem = problem or str(error)
+            continue
+        return Questions(task, {sample.id: sample for sample in dataset.samples}, dataset.root.path)
+    return Questions(problem=problem)
 
 
 def read_asked(name: str, run: Run, questions: Questions, wanted: Iterable[str]) -> Asked:
@@ -87,7 +92,7 @@ def read_asked(name: str, run: Run, questions: Questions, wanted: Iterable[str])
     try:
         entry = _entry(name, run)
         if entry is None:
-            return Asked(result, way, scorer=scorer, problem="a file of answers: what was asked is not known")
+            return Asked(result, way, scorer=scorer, problem="no manifest: what was asked is not known")
         root = find_root(questions.root)
         examples = load_examples(task, root, entry.few_shot) if entry.few_shot else None
         if examples is not None and examples.sha256 != entry.train_sha256:
@@ -130,8 +135,16 @@ def _breakdowns_of(task: Task, sample: Sample) -> list[str]:
     return [part for part in parts if part.rpartition("/")[0] not in parts]
 
 
+def _readable_entry(name: str, run: Run) -> store.TaskEntry | None:
+    """As `_entry`, None also for one that cannot be read."""
+    try:
+        return _entry(name, run)
+    except UserError:
+        return None
+
+
 def _entry(name: str, run: Run) -> store.TaskEntry | None:
-    """What the run's manifest says of the task; None where the scores are of a file of answers."""
+    """What the run's manifest says of the task; None where it says nothing."""
     fields = run.manifest.get("tasks", {}).get(name)
     return None if fields is None else store.TaskEntry.from_json(fields, run.folder)
 

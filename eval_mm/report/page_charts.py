@@ -97,7 +97,10 @@ def radar(tables: Sequence[Table], runs: Sequence[Run]) -> Radar | None:
 
 
 def overview(tables: Sequence[Table], runs: Sequence[Run], published: bool) -> list[Chart]:
-    """The headline numbers of every table as bars, a chart for every scale."""
+    """The headline numbers of every table as bars, a chart for every scale.
+
+    A run has one bar for each, by its own scorer, or by a judge where it has none.
+    """
     looks = {run.name: place for place, run in enumerate(runs)}
     found = []
     for table in tables:
@@ -110,8 +113,9 @@ def overview(tables: Sequence[Table], runs: Sequence[Run], published: bool) -> l
                     continue
                 assert isinstance(cell.origin, Result), f"{row.name} is no run"
                 label = _Label(f"{column.benchmark} {column.split}".strip(), column.metric, cell.origin.task)
-                entry = _Entry(looks[row.run], row.name, cell.metric, cell.origin, at)
-                by_top.setdefault(top_of(at), {}).setdefault(label, []).append(entry)
+                entries = by_top.setdefault(top_of(at), {}).setdefault(label, [])
+                if looks[row.run] not in {entry.look for entry in entries}:
+                    entries.append(_Entry(looks[row.run], row.name, cell.metric, cell.origin, at))
         for rows in by_top.values():
             metrics = ", ".join(dict.fromkeys(label.detail for label in rows))
             title = table.title if len(by_top) == 1 else f"{table.title}: {metrics}"
@@ -126,7 +130,9 @@ def breakdowns(task: str, runs: Sequence[Run], published: bool) -> list[Chart]:
     """
     kinds: dict[str, dict[_Label, list[_Entry]]] = {}
     for look, run in enumerate(runs):
-        metrics = run.results[task].metrics if task in run.results else {}
+        scored = [results[task] for results in (run.results, *run.rescored.values()) if task in results]
+        result = next((found for found in scored if found.metrics), None)
+        metrics = result.metrics if result is not None else {}
         for name, metric in metrics.items():
             whole, _, part = name.partition("/")
             if not part:
@@ -138,7 +144,8 @@ def breakdowns(task: str, runs: Sequence[Run], published: bool) -> list[Chart]:
                 figure = ""
             kind, _, label = part.partition("=") if "=" in part else ("", "", part)
             title = " ".join(filter(None, (whole, figure, kind and f"by {kind.replace('_', ' ')}")))
-            entry = _Entry(look, run.name, metric, run.results[task], Place(task, name))
+            assert result is not None, f"{name} of no result"
+            entry = _Entry(look, run.name, metric, result, Place(task, name))
             kinds.setdefault(title, {}).setdefault(_Label(label), []).append(entry)
     return [_chart(title, rows, published) for title, rows in kinds.items()]
 

@@ -75,12 +75,12 @@ def _group(whole: Group, max_samples: int, share: int) -> str:
     made = texts(group, asked, most)
     shown, left = _take(made, left, left // 2)
     pictures = pictures_within(_paths(group, shown[:max_samples]), left)
-    more, _ = _take(made, left - pictures.size, 0)
-    shown += more
+    shown += _take(made, left - pictures.size, 0)[0]
     counts = {
         "scored": len(whole.ids),
         "listed": len(group.ids),
         "text": len(shown),
+        "pictured": len(_paths(group, shown)),
         "pictures": pictures.num_shown,
         "unreadable": len(pictures.unreadable),
     }

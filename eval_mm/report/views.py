@@ -9,6 +9,7 @@ from markupsafe import Markup
 from eval_mm.report import charts, page_charts
 from eval_mm.report.boards import BOARDS
 from eval_mm.report.cells import number
+from eval_mm.report.leaderboards import entrants_of
 from eval_mm.report.notes import Mark, marks
 from eval_mm.report.runs import Run
 from eval_mm.report.scores_file import Outcomes
@@ -49,7 +50,10 @@ class RunView(NamedTuple):
 
 
 class ResultView(NamedTuple):
-    """One run's result of a task; of every metric its name, value, standard error and 95 % interval."""
+    """A run's result of a task, or another scorer's.
+
+    `metrics` are name, value, standard error and 95 % interval of each.
+    """
 
     place: int
     name: str
@@ -104,6 +108,7 @@ def task_views(runs: Sequence[Run], published: bool) -> list[TaskView]:
     """A section for every task that any run has a result of, by family."""
     known = list(all_tasks())
     families = [*FAMILIES.values(), OTHERS]
+    looks = {run.name: place for place, run in enumerate(runs)}
     names = sorted(
         dict.fromkeys(task for run in runs for task in run.results),
         key=lambda name: (
@@ -117,7 +122,11 @@ def task_views(runs: Sequence[Run], published: bool) -> list[TaskView]:
             _title(name),
             _family(name),
             members_of(name),
-            [_result(place, run, run.results[name]) for place, run in enumerate(runs) if name in run.results],
+            [
+                _result(looks[entrant.run], entrant.name, entrant.results[name])
+                for entrant in entrants_of(runs)
+                if name in entrant.results
+            ],
             page_charts.breakdowns(name, runs, published),
         )
         for name in names
@@ -153,17 +162,17 @@ def _family(task: str) -> str:
     return next((FAMILIES[name] for name in known.families if name in FAMILIES), OTHERS) if known else OTHERS
 
 
-def _result(place: int, run: Run, result: Result) -> ResultView:
+def _result(place: int, name: str, result: Result) -> ResultView:
     known = all_tasks().get(result.task)
     of = f" of {result.num_published:,}" if result.num_published else ""
     return ResultView(
         place,
-        run.name,
+        name,
         charts.swatch(place),
         [
-            (name, number(metric.value), page_charts.stderr(metric), page_charts.interval(metric))
-            for name, metric in result.metrics.items()
-            if "/" not in name
+            (told, number(metric.value), page_charts.stderr(metric), page_charts.interval(metric))
+            for told, metric in result.metrics.items()
+            if "/" not in told
         ],
         f"{result.num_samples:,}{of} samples, {result.num_unparsed:,} unparsed, {result.num_errors:,} errors",
         marks(result),

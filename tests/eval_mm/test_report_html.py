@@ -24,7 +24,7 @@ from eval_mm.report.runs import load_runs
 from eval_mm.report.scores_file import ABSENT, ERROR, distribution, read_scores, worst_first
 from eval_mm.rescore import score
 from eval_mm.run import run
-from eval_mm.schema import Score
+from eval_mm.schema import Metric, Score
 from eval_mm.tasks import all_tasks
 from tests.browser.runs import FAILED, UNPARSED, ask, demo_rows, demo_run, page
 from tests.eval_mm.report_support import result, write
@@ -232,7 +232,7 @@ def test_a_file_of_answers_has_a_page_too(tmp_path: Path) -> None:
     assert found["samples"]["0"]["q"] == "Who?"
     assert "p" not in found["samples"]["0"]
     assert found["answers"][0]["0"]["a"] == "You."
-    assert found["runs"][0]["problems"] == ["a file of answers: what was asked is not known"]
+    assert found["runs"][0]["problems"] == ["no manifest: what was asked is not known"]
 
 
 def test_what_is_missing_or_spoilt_is_said(folder: Path, tmp_path: Path) -> None:
@@ -259,6 +259,53 @@ def test_what_is_missing_or_spoilt_is_said(folder: Path, tmp_path: Path) -> None
     text = html.unescape(path.read_text(encoding="utf-8"))
     assert "vizwiz_test: no result.json" in text
     assert "unfinished: no result.json: half-finished, 1 answers so far" in text
+
+
+def test_one_spoilt_manifest_does_not_hide_the_questions(folder: Path, second: Path, tmp_path: Path) -> None:
+    """Runs share the rows they were asked; any run that knows where they are will do."""
+    spoilt = shutil.copytree(folder, tmp_path / "spoilt")
+    manifest = json.loads((spoilt / "manifest.json").read_text())
+    manifest["tasks"]["refcoco_val"]["model"] = 3
+    manifest["tasks"]["vqav2_val"]["data"] = str(tmp_path / "nowhere")
+    (spoilt / "manifest.json").write_text(json.dumps(manifest))
+    path = page(tmp_path / "page.html", spoilt, second)
+    for task in ("refcoco_val", "vqav2_val"):
+        found = group(path, task)
+        assert found["problem"] == ""
+        assert found["samples"]["1"]["q"] == demo_rows(task)[1].get(
+            "question", demo_rows(task)[1].get("expression")
+        )
+    assert "not a manifest of this version" in group(path, "refcoco_val")["runs"][0]["problems"][0]
+    assert "t" not in group(path, "refcoco_val")["answers"][0]["1"]
+    assert "t" in group(path, "refcoco_val")["answers"][1]["1"]
+
+
+def test_what_a_judge_said_is_the_number_of_the_run(tmp_path: Path) -> None:
+    """A task without a scorer has its numbers from a judge: they are in its section, bars and parts."""
+    judged = result(
+        "touchstone_en",
+        metrics={
+            "touchstone_score": Metric(511.5, 3.0, (505.0, 518.0)),
+            "touchstone_score/task=poetry": Metric(444.4),
+        },
+        judge={"model": "stub", "prompt_sha256": "p"},
+    )
+    folder = write(write(tmp_path / "run", result("touchstone_en", metrics={})), judged, scorer="judge-abc")
+    text = page(tmp_path / "page.html", folder).read_text(encoding="utf-8")
+    section = text.partition('class="view task" data-view="touchstone_en"')[2]
+    for part in ("m [judge stub]", "511.50", "444.40", "poetry", "not judged"):
+        assert part in section
+    assert 'aria-label="m [judge stub]: 511.50' in text
+
+
+def test_a_run_has_one_bar_however_often_it_was_scored(tmp_path: Path) -> None:
+    """Two bars with the same sign, by two scorers, cannot be told apart."""
+    folder = write(tmp_path / "run", result("textvqa_val", metric="vqa_accuracy"))
+    write(folder, result("textvqa_val", 60.0, metric="vqa_accuracy", scorer="official"), scorer="official")
+    text = page(tmp_path / "page.html", folder, published=False).read_text(encoding="utf-8")
+    assert 'aria-label="m: 77.21' in text
+    assert 'aria-label="m [scorer official]: 60.00' not in text
+    assert text.count("60.00") >= 2  # in the leaderboard and in the section of the task
 
 
 def test_changed_data_and_lost_pictures_are_said(tmp_path: Path) -> None:
