@@ -10,13 +10,18 @@ import time
 
 
 class Pacing:
-    """Lets calls in one by one; everything here happens in one event loop."""
+    """Lets calls in one by one; everything here happens in one event loop.
 
-    def __init__(self, most: int):
+    Args:
+        most: how many calls at once are never exceeded.
+        like: an earlier pacing of the same server, whose pace is gone on with.
+    """
+
+    def __init__(self, most: int, like: "Pacing | None" = None):
         self.most = most
-        self.times_overloaded = 0
+        self.times_overloaded = like.times_overloaded if like else 0
         self.halted = False
-        self._limit = 1.0
+        self._limit: float = min(float(most), like._limit) if like else 1.0
         self._under_way = 0
         self._not_before = 0.0
         self._changed = asyncio.Event()

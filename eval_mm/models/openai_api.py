@@ -85,7 +85,6 @@ class OpenAIBackend:
             yield from failed
         finally:
             answers.close()
-            self._tally.overloads += caller.pacing.times_overloaded
 
     def notices(self) -> list[str]:
         """What the user should know after a run: calls, tokens, cost."""

@@ -50,7 +50,7 @@ class Tally:
     answered: int = 0
     read: int = 0
     written: int = 0
-    overloads: int = 0
+    pacing: Pacing | None = None
     most_read: int = 0
     other_limit: bool = False
     served: set[str] = field(default_factory=set)
@@ -73,8 +73,8 @@ class Tally:
             parts.append(f"${self.budget.spent:.4f} spent")
         if others := sorted(self.served - {target.info.name}):
             parts.append(f"the model calls itself {' and '.join(others)}")
-        if self.overloads:
-            parts.append(f"the server was overloaded {self.overloads:,} times, and then asked less at once")
+        if self.pacing is not None and (times := self.pacing.times_overloaded):
+            parts.append(f"the server was overloaded {times:,} times, and then asked less at once")
         return "; ".join(parts)
 
 
@@ -83,7 +83,7 @@ class Caller:
 
     def __init__(self, target: Target, tally: Tally, most: int, seconds: float, patience: Patience):
         self.server = Server(target.access, target.info.name, seconds, WHO)
-        self.pacing = Pacing(most)
+        self.pacing = tally.pacing = Pacing(most, tally.pacing)
         self._tally, self._seconds, self._patience = tally, seconds, patience
         self._settled = asyncio.Event()
         self._under_way = 0

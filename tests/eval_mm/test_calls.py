@@ -47,6 +47,19 @@ def test_the_pace_is_learnt_from_the_server() -> None:
     assert limits(8, "----") == [1, 1, 1, 1], "one call is always made"
 
 
+def test_the_pace_is_kept() -> None:
+    """Many short streams of questions would each begin with a single call."""
+
+    async def second() -> list[int]:
+        first = Pacing(8)
+        for outcome in "+++-":
+            first.leave(await first.enter(), overloaded=outcome == "-")
+        later = [Pacing(8, first), Pacing(1, first)]
+        return [pacing.limit for pacing in (first, *later)] + [later[0].times_overloaded]
+
+    assert asyncio.run(second()) == [2, 2, 1, 1]
+
+
 def test_one_overload_is_one_whoever_met_it() -> None:
     """Eight calls refused together once brought eight calls at a time down to one."""
 
