@@ -10,7 +10,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from eval_mm.console import BAD_INPUT, SAMPLE_ERRORS, Parser, guarded
+from eval_mm.console import Parser, guarded
+from eval_mm.interrupts import end_on_sigterm
 
 VERBS = ("run", "score", "report", "compare", "explain", "check", "list")
 """In the order of --help."""
@@ -32,15 +33,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     given = sys.argv[1:] if argv is None else argv
     arguments = build_parser().parse_args(given, argparse.Namespace(argv=given))
+    end_on_sigterm()
     kept = "all answers so far are kept, the same command goes on"
     if os.environ.get("WORLD_SIZE", "1") == "1":
         return guarded(lambda: arguments.command(arguments), kept)
-    from eval_mm.processes.team import conclude, says
+    from eval_mm.processes.team import leave, says
 
-    code = guarded(lambda: arguments.command(arguments), kept, says)
-    if code in (BAD_INPUT, SAMPLE_ERRORS):
-        conclude(code)
-    return code
+    leave(guarded(lambda: arguments.command(arguments), kept, says))
 
 
 def build_parser() -> Parser:

@@ -2,13 +2,18 @@
 
 import argparse
 import os
+import signal
 import sys
+import time
 from collections.abc import Callable, Sequence, Set
 from typing import NoReturn
 
 from eval_mm.errors import Interrupted, UserError
 
 BAD_INPUT, SAMPLE_ERRORS, INTERRUPTED = 2, 3, 130
+
+SAID_BY_NOW = 15.0
+"""Seconds after which the first of several processes has said what all found wrong in their arguments."""
 
 
 class Parser(argparse.ArgumentParser):
@@ -19,8 +24,13 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends the program with exit code 2."""
-        said = f"error: {message} ({self.prog} --help explains)\n"
-        self.exit(BAD_INPUT, said if os.environ.get("LOCAL_RANK", "0") == "0" else None)  # torchrun: once
+        if (
+            os.environ.get("LOCAL_RANK", "0") != "0"
+        ):  # one of several that torchrun started: the first says it
+            signal.signal(signal.SIGTERM, lambda *_: os._exit(BAD_INPUT))
+            time.sleep(SAID_BY_NOW)  # torchrun ends all as soon as one ends: not before it is said
+            self.exit(BAD_INPUT)
+        self.exit(BAD_INPUT, f"error: {message} ({self.prog} --help explains)\n")
 
 
 def guarded(
@@ -43,7 +53,7 @@ def guarded(
         return _fail(told(error), says)
     except (KeyboardInterrupt, Interrupted) as error:
         message = f"{error}; {if_interrupted}" if str(error) else if_interrupted
-        if says(message):
+        if says("interrupted"):
             print(f"\ninterrupted: {printable(message)}", file=sys.stderr)
         return INTERRUPTED
 

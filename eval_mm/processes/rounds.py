@@ -9,6 +9,7 @@ import itertools
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -138,7 +139,8 @@ class Round:
         except (Interrupted, OSError):
             return
         if first == mine:
-            time.sleep(2 * BEAT)  # torchrun ends the others as soon as this one has: let them learn why
+            with suppress(KeyboardInterrupt):  # torchrun ends the others as soon as this one has
+                time.sleep(2 * BEAT)  # let them learn why
         elif isinstance(error, KeyboardInterrupt):
             raise (UserError if first["code"] == BAD_INPUT else Interrupted)(first["reason"]) from None
 

@@ -21,15 +21,16 @@ import functools
 import itertools
 import json
 import os
+import signal
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, NamedTuple, Protocol, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, Protocol, TypeVar, cast
 
-from eval_mm.console import INTERRUPTED
+from eval_mm.console import BAD_INPUT, INTERRUPTED, SAMPLE_ERRORS
 from eval_mm.errors import Interrupted, UserError
 from eval_mm.processes.store_line import SILENT, Line, Store, peek
 
@@ -242,15 +243,23 @@ def join() -> Team:
 
 def says(message: str) -> bool:
     """Whether this process is to say what others may have found too."""
-    if join.cache_info().currsize:
-        return join().says(message)
-    return os.environ.get("LOCAL_RANK", "0") == "0"
+    return join().says(message) if join.cache_info().currsize else True
 
 
-def conclude(code: int) -> None:
-    """Has no further try of this torchrun do more than end with this exit code."""
+def leave(code: int) -> NoReturn:
+    """Ends this process; after bad input or failed samples no further try of this torchrun does more.
+
+    At once, since torchrun ends all others by a signal as soon as one has ended with an error, and a Python
+    that is shutting down dies of it with another exit code.
+    """
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if join.cache_info().currsize:
-        join().conclude(code)
+        if code in (BAD_INPUT, SAMPLE_ERRORS):
+            join().conclude(code)
+        join().close()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 def _number(name: str, default: str = "") -> int:
