@@ -24,8 +24,8 @@ examples:
   python -m eval_mm report results/runs/demo --published --format latex --out tables.tex
   python -m eval_mm report results/runs/demo --published --plots charts
 
-The page is one file that opens without a network. It shows the pictures of at most --max-samples samples per
-task and run, failures first, and stays below --max-mb.
+The page is one file that opens without a network. It shows the pictures of at most --max-samples samples of each
+task, failures first, and stays below --max-mb.
 """
 
 FORMATS = ("table", "md", "csv", "latex", "html")

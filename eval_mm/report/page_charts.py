@@ -9,7 +9,7 @@ from eval_mm.report import charts
 from eval_mm.report.boards import BOARDS, Column, Place
 from eval_mm.report.cells import Cell, Row, Table, number
 from eval_mm.report.leaderboards import RUNS
-from eval_mm.report.plot_series import top_of
+from eval_mm.report.plot_series import label_of, top_of
 from eval_mm.report.published import REFERENCE_MODEL, REFERENCE_NAMES, reference_figures
 from eval_mm.report.ranking import alike
 from eval_mm.report.runs import Run
@@ -82,6 +82,10 @@ def radar(tables: Sequence[Table], runs: Sequence[Run]) -> Radar | None:
     if len(chosen) < LEAST_AXES:
         return None
     axes = [charts.Axis(one.benchmark, one.split, _end(one.places[0], cells[one].values())) for one in chosen]
+    names = {
+        look: label_of(Row(name, RUNS, tuple(cells[column].get(look) for column in chosen)))
+        for look, name in names.items()
+    }
     names[charts.REFERENCE] = f"{REFERENCE_MODEL}, published"
     there = {look for column in chosen for look in cells[column]}
     series = [

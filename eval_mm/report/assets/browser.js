@@ -45,13 +45,11 @@ function openTask(task, wanted, view) {
   if (wanted.change !== null) showChanges(wanted);
   if (wanted.sample !== null) {
     const position = now.group.listing.ids.indexOf(wanted.sample);
-    if (position >= 0 && position !== now.position) {
+    if (position >= 0) {
       if (!now.list.includes(position)) relax();
       select(position, false);
-      byId("browser").scrollIntoView();
-    } else if (position < 0) {
-      byId("sample").replaceChildren(element("p", {class: "nothing"}, `No sample "${wanted.sample}" is listed here.`));
-    } else renderChosen();
+    } else byId("sample").replaceChildren(element("p", {class: "nothing"}, `No sample "${wanted.sample}" is listed here.`));
+    byId("browser").scrollIntoView();
   }
 }
 
