@@ -47,12 +47,16 @@ def explain(
     answer = stored.predictions.get(sample.id)
     lines = [f"task {stored.task.name}, sample {sample.id}, model {stored.asked.model.name}", ""]
     lines += _block("prompt as sent", [_shown(request.prompt)])
+    if request.system:
+        lines += _block("system text", [repr(request.system)])
     lines += _block("pictures", map(_picture, images_of(request.prompt)))
     if request.choices:
         lines += _block("options that were ranked", map(repr, request.choices))
     if answer is None:
         return "\n".join([*lines, "no answer to this very question is stored; run again"])
     raw = repr(answer.text) if answer.error is None else f"error: {printable(answer.error)}"
+    if answer.reasoning:
+        lines += _block("reasoning, not scored", [repr(answer.reasoning)])
     lines += _block("answer, raw", [raw])
     lines += _block("asked with", [limits(request, answer)])
     lines += _block("references", _references(sample))

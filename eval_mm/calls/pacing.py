@@ -19,7 +19,7 @@ class Pacing:
 
     def __init__(self, most: int, like: "Pacing | None" = None):
         self.most = most
-        self.times_overloaded = like.times_overloaded if like else 0
+        self.times_overloaded: int = like.times_overloaded if like else 0
         self.halted = False
         self._limit: float = min(float(most), like._limit) if like else 1.0
         self._under_way = 0

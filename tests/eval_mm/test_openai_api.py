@@ -21,6 +21,7 @@ from eval_mm import jobs, models
 from eval_mm.calls.patience import Patience
 from eval_mm.cli import main
 from eval_mm.errors import UserError
+from eval_mm.explain import explain
 from eval_mm.models import Settings
 from eval_mm.models.openai_api import OpenAIBackend
 from eval_mm.models.openai_target import target
@@ -465,6 +466,7 @@ def test_reasoning_is_kept_and_not_scored(data: Path, tmp_path: Path) -> None:
         assert ask(url, data, tmp_path / "run").metrics["accuracy@0.5"].value == 100
     line = journal(tmp_path / "run")[0]
     assert (line["text"], line["reasoning"]) == (BOX_ANSWER, "Perhaps (1,1),(2,2).")
+    assert "reasoning, not scored\n  'Perhaps (1,1),(2,2).'\n" in explain(tmp_path / "run", line["id"])
     assert (line["prompt_tokens"], line["new_tokens"]) == (700, 20)
 
 
@@ -509,15 +511,19 @@ def test_own_words(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert "prompt instruct+cot-" in shown
         assert "89.36" not in shown, "no published figure stands beside it"
         template.write_text("Where is {question}? Answer at once.")
-        assert main(command(url, data, out, "--prompt-template", str(template))) == 0
+        words = ("--prompt-template", str(template), "--system", "Be brief.")
+        assert main(command(url, data, out, *words)) == 0
         assert asked(tmp_path)["ok"] == 48, "other words are another question"
     capsys.readouterr()
     assert main(["score", str(out)]) == 0
     assert "prompt instruct+cot-" in capsys.readouterr().out
     assert main(["explain", str(out), "s3"]) == 0
-    assert "'Where is thing 3? Answer at once.'" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "'Where is thing 3? Answer at once.'" in told
+    assert "system text\n  'Be brief.'\n" in told
     config = json.loads((out / "refcoco_val/result.json").read_text())["config"]
-    assert config["variant"] == {"name": "cot", "template": "Where is {question}? Answer at once."}
+    said = {"name": "cot", "template": "Where is {question}? Answer at once.", "system": "Be brief."}
+    assert config["variant"] == said
 
 
 BAD_SETTINGS = {
