@@ -1,7 +1,10 @@
 """Sweeps: what a TOML file may say, which run folders come of it, what one bad model does to the others."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -278,6 +281,23 @@ def test_the_same_rows_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     jobs = sweep_jobs(read_sweep(Path("sweep.toml"))).jobs
     assert len(jobs) == 4
     assert len({id(plan.dataset) for job in jobs for plan in job.planned.plans}) == 1
+
+
+def test_several_processes_do_a_sweep_together(folder: Path) -> None:
+    """Each loads a model once for all its folders, one prints the table, the numbers are those of one alone."""
+    text = 'tasks = ["refcoco"]\nprotocols = ["qwen-vl", "instruct"]\nout = "alone"\n' + ECHO
+    assert sweep(text + '[[models]]\nmodel = "echo:right.json"\nname = "right"\n') == 0
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    command += ["-m", "eval_mm", "run", "--config", "sweep.toml", "--out", "together"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+
+    done = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("answers, scores and results: together/echo-qwen-vl") == 1
+    results = sorted(Path("alone").rglob("result.json"))
+    assert len(results) == 8
+    for path in results:
+        assert path.read_bytes() == Path("together", *path.parts[1:]).read_bytes()
 
 
 def indented(text: str, by: int) -> str:
