@@ -284,7 +284,7 @@ def test_the_same_rows_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_several_processes_do_a_sweep_together(folder: Path) -> None:
-    """Each loads a model once for all its folders, one prints the table, the numbers are those of one alone."""
+    """Each loads a model once for all its folders, one prints the table, numbers are those of one alone."""
     text = 'tasks = ["refcoco"]\nprotocols = ["qwen-vl", "instruct"]\nout = "alone"\n' + ECHO
     assert sweep(text + '[[models]]\nmodel = "echo:right.json"\nname = "right"\n') == 0
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
