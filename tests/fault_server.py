@@ -50,7 +50,8 @@ class Server:
 
     `refuses` is a text whose questions get 400, `unknown` a field that does, `finish` why a reply ended,
     `further` more fields of its message and `choice` of what holds it, `models` what it lists, `capacity` how
-    many calls at once it takes before it says 429, `keep` a folder for the bodies it is sent.
+    many calls at once it takes before it says 429, `keep` a folder for the bodies it is sent, `dies_after`
+    the number of calls after which it says nothing any more.
     """
 
     def __init__(self, config: dict[str, Any]):
@@ -90,6 +91,8 @@ class Server:
         if self.config.get("refuses") and self.config["refuses"].encode() in body:
             self.note("400", body)
             return fault(400, "content filter")
+        if self.seen > self.config.get("dies_after", self.seen):
+            return None
         unknown = self.config.get("unknown")
         if unknown and unknown in json.loads(body):
             self.note("400", body)

@@ -81,7 +81,7 @@ class OpenAIBackend:
                         f"counts too, --max-new-tokens N allows for it"
                     )
                 if more:  # else there is nothing to be saved
-                    self._tally.check_refusals()
+                    self._tally.check()
             yield from failed
         finally:
             answers.close()

@@ -26,6 +26,9 @@ FILTERED = frozenset(
 SAME_FAULT = 20
 """Questions refused for one reason, and none ever answered, before all are taken for refused."""
 
+GONE = 20
+"""Questions in a row for which patience ended before the server is taken for gone."""
+
 LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """What servers call the most new tokens: some know one name only, and say so."""
 
@@ -52,12 +55,19 @@ class Tally:
     written: int = 0
     pacing: Pacing | None = None
     most_read: int = 0
+    in_a_row: int = 0
+    fault: str = ""
     other_limit: bool = False
     served: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
 
-    def check_refusals(self) -> None:
-        """Raises Stop where the server seems to refuse everything, for one reason."""
+    def check(self) -> None:
+        """Raises Stop where the server fails one question after the other, or refuses all for one reason."""
+        if self.in_a_row >= GONE:
+            raise Stop(
+                f"{WHO} failed {self.in_a_row} questions in a row, the last: {self.fault}; all answers so "
+                f"far are kept, the same command goes on"
+            )
         for reason, times in self.refused.items():
             if not self.answered and times >= SAME_FAULT:
                 hints = [f"; {hint}" for word, hint in HINTS.items() if word in reason]
@@ -114,11 +124,14 @@ class Caller:
             if fault.code in FILTERED:
                 self._tally.answered += 1
                 return Prediction(asked.request.id, str(fault), stop_reason="refusal")
+            self._tally.in_a_row = 0
             self._tally.refused["".join(char for char in str(fault) if not char.isdigit())] += 1
             return Prediction(asked.request.id, error=str(fault))
         except Again as fault:
             if self.pacing.halted:
                 raise Stop("nothing more is asked") from None
+            self._tally.in_a_row += 1
+            self._tally.fault = str(fault)
             return Prediction(asked.request.id, error=str(fault))
         finally:
             self._tally.budget.settle(held, *spent)
@@ -163,6 +176,7 @@ class Caller:
         """Tokens read and written; guessed high where the server did not count."""
         tally = self._tally
         tally.answered += 1
+        tally.in_a_row = 0
         tally.most_read = max(tally.most_read, found.prompt_tokens or 0)
         tally.read += found.prompt_tokens or 0
         tally.written += found.new_tokens or 0

@@ -428,6 +428,20 @@ def test_refusals_of_all_questions_stop(tmp_path: Path) -> None:
     assert 20 <= asked(tmp_path)["400"] <= 36
 
 
+def test_a_server_that_is_gone_stops(tmp_path: Path) -> None:
+    """Guards against hours of waiting for a server that ended in the middle; what was answered is kept."""
+    data, out = write_data(tmp_path / "data", rows(60)), tmp_path / "run"
+    impatient = Patience(tries=2, first=0.001, longest=0.001)
+    with (
+        served(tmp_path, dies_after=10, says=BOX_ANSWER) as url,
+        pytest.raises(UserError, match=r"failed 20 questions in a row, the last: 2 tries failed, the last: "),
+    ):
+        ask(url, data, out, impatient, max_concurrency=4)
+    lines = journal(out)
+    assert sum(line["error"] is None for line in lines) == 10
+    assert 20 <= len(lines) <= 40
+
+
 def test_answers_without_a_word_stop(data: Path, tmp_path: Path) -> None:
     """Guards the bill of a model that reasons longer than its limit, and says which option to raise."""
     with (
