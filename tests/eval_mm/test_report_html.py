@@ -163,6 +163,43 @@ def test_the_worst_come_first_where_room_is_short(folder: Path, second: Path, tm
     assert str(FAILED) in cut["samples"]
 
 
+def test_every_task_has_its_part_of_the_room(tmp_path: Path) -> None:
+    """The first task's pictures must not leave the others without a word."""
+    rows = [
+        {"id": str(n), "image": f"pictures/{n % 4}.png", "question": "Who? " * 50, "answers": ["a"]}
+        for n in range(60)
+    ]
+    answers = {task: lambda place, row: "b" * 100 for task in ("vqav2_val", "okvqa_val", "gqa_testdev")}
+    for task in answers:
+        data = write_data(tmp_path / "data", rows, task)
+    folder = ask(tmp_path / "run", "m", answers, str(data))
+    whole = page(tmp_path / "page.html", folder, published=False).stat().st_size
+    cut = blocks(page(tmp_path / "page.html", folder, published=False, max_bytes=whole - 60_000))
+    texts = [cut[task]["groups"][0]["counts"]["text"] for task in answers]
+    assert min(texts) > 5
+    assert max(texts) - min(texts) < 30
+    assert min(cut[task]["groups"][0]["counts"]["pictures"] for task in answers) > 0
+
+
+def test_one_sample_of_many_long_texts_breaks_no_limit(tmp_path: Path) -> None:
+    """The limit is kept by what a sample takes, not by what samples usually take."""
+    rows = [
+        {
+            "id": str(n),
+            "image": "pictures/0.png",
+            "question": "?",
+            "answers": [f"{n} {m} {'x' * 3000}" for m in range(20)],
+        }
+        for n in range(9)
+    ]
+    data = write_data(tmp_path / "data", rows, "vqav2_val")
+    folder = ask(tmp_path / "run", "m", {"vqav2_val": lambda place, row: "a"}, str(data))
+    for limit in (150_000, 200_000, 300_000):
+        path = page(tmp_path / "page.html", folder, published=False, max_bytes=limit)
+        assert path.stat().st_size <= limit
+        assert group(path, "vqav2_val")["counts"]["text"] < 9
+
+
 def test_a_limit_below_the_tables_is_refused(folder: Path, tmp_path: Path) -> None:
     """A file longer than allowed, or one without its tables, would both break the promise."""
     path = tmp_path / "page.html"
