@@ -127,6 +127,6 @@ def check_folder(folder: store.RunFolder, model: ModelInfo, names: list[str]) ->
     if not others:
         return []
     return [
-        f"{folder.path} held results of another checkpoint or dtype called '{model.name}' for "
-        f"{', '.join(others)}; they were replaced, its answers stay in the journals"
+        f"{folder.path}: results of another checkpoint or dtype called '{model.name}' are replaced "
+        f"({', '.join(others)}); its answers stay in the journals"
     ]

@@ -75,6 +75,17 @@ def look(jobs: Sequence[Job]) -> Findings:
     return Findings(tuple(problems), tuple(notes))
 
 
+def replaced(job: Job) -> list[str]:
+    """What a run would say of earlier results in its folder; nothing where that cannot be known."""
+    if job.fresh or not job.info.fingerprint:
+        return []
+    try:
+        folder = store.RunFolder.open(job.out)
+        return check_folder(folder, job.info, [task.name for task in job.wanted.tasks])
+    except UserError:
+        return []
+
+
 def require(jobs: Sequence[Job]) -> tuple[str, ...]:
     """What the user should know; UserError for what makes a run impossible."""
     problems, notes = look(jobs)

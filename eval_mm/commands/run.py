@@ -208,7 +208,11 @@ def _show_plan(jobs: Sequence["Job"], problems: Sequence[str] = (), notes: Seque
     if jobs:
         print(show(jobs))
     found = preflight.look(jobs)
-    notices = [notice for job in jobs for notice in (*job.wanted.notices, *job.planned.notices)]
+    notices = [
+        notice
+        for job in jobs
+        for notice in (*job.wanted.notices, *preflight.replaced(job), *job.planned.notices)
+    ]
     for note in dict.fromkeys((*notes, *notices, *found.notes)):
         print(f"note: {printable(note)}", file=sys.stderr)
     wrong = [*problems, *found.problems]

@@ -85,6 +85,23 @@ def test_answers_are_counted_as_the_run_counts_them(data: Path, tmp_path: Path) 
     assert len(model.asked) == 5
 
 
+def test_results_that_would_be_replaced_are_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`--dtype` forgotten: the plan must not only show 0 answers, but why."""
+    monkeypatch.chdir(tmp_path)
+    command = ["run", "--task", "refcoco_val", "--data", "demo", "--limit", "2", "--device", "cpu"]
+    assert main(command) == 0
+    capsys.readouterr()
+    assert main([*command, "--dry-run", "--dtype", "bfloat16"]) == 0
+    said = (
+        "results/runs/demo: results of another checkpoint or dtype called 'demo' for refcoco_val are replaced"
+    )
+    assert said in capsys.readouterr().err
+    assert main([*command, "--dry-run"]) == 0
+    assert "replaced" not in capsys.readouterr().err
+
+
 def test_failed_samples_are_not_answered(data: Path, tmp_path: Path) -> None:
     """The run asks them again."""
 
