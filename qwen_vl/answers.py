@@ -45,10 +45,11 @@ def ranked(row: Row, logprobs: Sequence[float]) -> Iterator[Answer]:
         )
 
 
-def too_long(row: Row, most: int) -> MemoryError:
+def too_long(row: Row, needed: int, most: int) -> MemoryError:
     """Of a row that does not fit into the cache even alone."""
     said = f" and {len(row.answer)} of its answer" if row.answer else ""
-    return MemoryError(f"a prompt of {len(row.query.ids)} tokens{said}: the cache has room for {most} in all")
+    prompt = len(row.query.ids)
+    return MemoryError(f"a prompt of {prompt} tokens{said}: alone it takes {needed} of the cache's {most}")
 
 
 def out_of_memory(trouble: str) -> MemoryError:

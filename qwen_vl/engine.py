@@ -33,7 +33,7 @@ from qwen_vl.packed import PackedPass
 from qwen_vl.pictures import Load, Pictures
 from qwen_vl.queries import Query, check_query
 from qwen_vl.rows import NOWHERE, Row, Step
-from qwen_vl.scheduler import Scheduler
+from qwen_vl.scheduler import Scheduler, tokens_alone
 
 __all__ = ["Answer", "Engine", "Query"]
 
@@ -164,7 +164,7 @@ class _Run:
         yield from self._look()
         step = scheduler.plan(pictures.is_ready)
         for row in step.hopeless:
-            yield from failed(row, too_long(row, scheduler.most_tokens))
+            yield from failed(row, too_long(row, tokens_alone(row), scheduler.most_tokens))
         if not step.starts and not step.active:
             return
         self._begun += len(step.starts)
@@ -280,16 +280,19 @@ class _Run:
         engine, scheduler = self.engine, self.scheduler
         rows = [*step.active, *step.starts]
         alone = len(rows) == 1 and self._begun == 1
-        scheduler.restart(step)
+        large = any(row.known for row in step.starts)  # a pass it did without, before it began again
+        scheduler.restart(step, slowly=True)
         self._empty_cache()
-        if alone:
+        given_up = rows if alone and not large else []
+        if given_up:
             engine.limits = engine.first_limits
-            scheduler.withdraw(rows)
-            yield from failed(rows[0], out_of_memory(trouble))
         elif len(rows) > 1:
             engine.limits = with_less(engine.limits, step, growing)
         scheduler.limits = engine.limits
+        scheduler.withdraw(given_up)
         log.warning("out of memory (%s): everything begins again, %s", trouble, engine.limits)
+        for row in given_up:
+            yield from failed(row, out_of_memory(trouble))
 
     def _encode_less(self, trouble: str, images: tuple[Hashable, ...]) -> None:
         """After pictures that ran out of memory: fewer at once, then without rows beside them; one that was
@@ -303,7 +306,7 @@ class _Run:
             if self.scheduler.active:
                 engine.limits = engine.limits._replace(slots=max(len(self.scheduler.active) // 2, 1))
             self.scheduler.limits = engine.limits
-            self.scheduler.restart()
+            self.scheduler.restart(slowly=True)
             self._empty_cache()
             log.warning("out of memory (%s): everything begins again, %s", trouble, engine.limits)
         else:

@@ -39,8 +39,8 @@ class Ranking:
 class Row:
     """A query, or those of its options that have one rotary stretch, on its way.
 
-    A row that begins again keeps its answer: as much as fits is read with the suffix, the rest is fed as if
-    it were chosen once more. `known` counts the answer's tokens that were read, or will be in the next step.
+    A row that begins again keeps its answer: some of it is read with the suffix, the rest is fed as if it
+    were chosen once more. `known` counts the answer's tokens that were read, or will be in the next step.
     """
 
     query: Query
@@ -72,11 +72,13 @@ class Row:
         """Tokens its first step reads: the suffix, and every option without its last token."""
         return self.cached + sum(len(tail) for tail in self.tails())
 
-    def begin_again(self) -> None:
-        """Out of its slot; the answer so far stays."""
+    def begin_again(self, slowly: bool) -> None:
+        """Out of its slot; the answer so far stays. Slowly: it is fed token by token, in passes no larger
+        than they were; else as much of it as a suffix may have is read at once.
+        """
         self.slot = NOWHERE
         prompt = len(self.query.ids) - self.family.length
-        self.known = min(len(self.answer), max(MAX_SUFFIX - prompt, 0))
+        self.known = 0 if slowly else min(len(self.answer), max(MAX_SUFFIX - prompt, 0))
 
     def tails(self) -> list[tuple[int, ...]]:
         """What is read of each option: all but its last token."""

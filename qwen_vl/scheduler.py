@@ -96,7 +96,7 @@ class Scheduler:
             if not self._can_begin(family, ready):
                 break
             for row in list(family.waiting):
-                if _alone(row) > self.most_tokens:
+                if tokens_alone(row) > self.most_tokens:
                     hopeless.append(row)
                     continue
                 new = family.length > 0 and family.block == NOWHERE
@@ -176,7 +176,7 @@ class Scheduler:
                 self._open = None
             self._release(row.family)
 
-    def restart(self, step: Step | None = None, keep: int = 0) -> None:
+    def restart(self, step: Step | None = None, keep: int = 0, slowly: bool = False) -> None:
         """Lets all rows but the first `keep` active ones begin again, those of `step` too."""
         begun = [*self.active[keep:], *(step.starts if step is not None else ())]
         del self.active[keep:]
@@ -184,7 +184,7 @@ class Scheduler:
         for row in reversed(begun):
             family = row.family
             family.active -= 1
-            row.begin_again()
+            row.begin_again(slowly)
             if not family.waiting:
                 self.families.appendleft(family)
             family.waiting.appendleft(row)
@@ -295,7 +295,7 @@ def _place(row: Row, slot: int, block: int) -> Shape:
     return slots if block == NOWHERE else slots._replace(blocks=block + 1, block_tokens=row.family.length)
 
 
-def _alone(row: Row) -> int:
+def tokens_alone(row: Row) -> int:
     """Tokens of the smallest cache for a row, its whole answer so far, and nothing beside it."""
     shape = _place(row, 0, 0)
     return shape._replace(slot_tokens=shape.slot_tokens + len(row.answer) - row.known).rounded(STEP).tokens

@@ -244,59 +244,63 @@ def test_numbers_that_are_none(small: QwenVL) -> None:
 
 
 def test_what_cannot_be_asked(small: QwenVL) -> None:
-    """Errors of the caller are errors of that query."""
+    """Errors of the caller are errors of that query, and not of everything beside it."""
     config = small.config
-    queries = [
-        Query("empty", ()),
-        Query("no picture", (*span(config), 1)),
-        Query("no option", (1, 2), options=((1,), ())),
+    first, *rest, end = span(config)
+    wrong = {
+        "empty": Query("empty", ()),
+        "no picture": Query("no picture", (*span(config), 1)),
+        "no option": Query("no option", (1, 2), options=((1,), ())),
+        "no end": Query("no end", (1, *span(config)[:-1]), (1,)),
+        "late end": Query("late end", (first, 5, *rest, end), (1,)),
+        "no such id": Query("no such id", (1, config.vocab_size)),
+        "below zero": Query("below zero", (1, -1)),
+        "no such option": Query("no such option", (1,), options=((config.vocab_size,),)),
+        "no such stop": Query(
+            "no such stop", (1,), min_new_tokens=1, stop_ids=frozenset([config.vocab_size])
+        ),
+        "more than most": Query("more than most", (1,), min_new_tokens=3, max_new_tokens=2),
+        "negative": Query("negative", (1,), max_new_tokens=-1),
+        "no seed": Query("no seed", (1,), sampling=Sampling(1.0), seed=-1),
+        "no number": Query("no number", (1, "a")),  # type: ignore[arg-type]
+        "no key": Query("no key", (*span(config), 1), ([],)),  # type: ignore[arg-type]
+    }
+    good = [
         Query("good", (1, 2), max_new_tokens=2),
+        Query("shown", (*span(config), 1), (1,), max_new_tokens=2),
         Query("nothing wanted", (1, 2), max_new_tokens=0),
     ]
-    found = {answer.id: answer for answer in Engine(small).answer(queries, picture)}
-    assert {name for name, answer in found.items() if answer.error} == {"empty", "no picture", "no option"}
+    found = ask(small, [good[0], *wrong.values(), *good[1:]])
+    assert {name for name, answer in found.items() if answer.error} == wrong.keys()
+    assert all(isinstance(found[name].error, (ValueError, TypeError)) for name in wrong)
+    assert_same(found, [oracle(small, query) for query in good[:2]])
     assert found["nothing wanted"].stop_reason == "length"
 
 
-def test_a_cache_that_is_too_small(small: QwenVL) -> None:
-    """Rows that outgrow the budget begin again later; one that can never fit is an error, and only that."""
-    config = small.config
-    queries = [
-        Query(number, (*span(config), number, 3), (number % 2,), max_new_tokens=12) for number in range(8)
-    ]
-    queries.insert(3, Query("long", tuple(range(60)), max_new_tokens=3))
-    found = ask(small, queries, cache_tokens=48)
-    assert isinstance(found["long"].error, MemoryError)
-    assert_same(found, [oracle(small, query) for query in queries if query.id != "long"])
+def test_one_query_asked_twice(small: QwenVL) -> None:
+    """The same object may come again while the first is on its way: what is known of its options was kept by
+    the object, and the second had none.
+    """
+    query = Query("same", (*span(small.config), 1, 2), (1,), ((1,), (2, 3)))
+    beyond = Query("beyond", tuple(range(small.config.seq_length)), (), ((1,), (1, 2)))
+    answers = list(Engine(small, check=True).answer([query, beyond, query, beyond, query], picture))
+    assert len(answers) == 5
+    for answer in answers:
+        assert_same({answer.id: answer}, [oracle(small, query if answer.id == "same" else beyond)])
 
 
-def test_out_of_memory(
-    small: QwenVL, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """What failed is halved until it fits, the answers stay the same, the log says so."""
-    queries = mixture(small.config, seed=3)
-    expected = [oracle(small, query) for query in queries]
-    decode, encode = QwenVL.decode, QwenVL.encode_images
+def test_an_answer_among_the_queries(small: QwenVL) -> None:
+    """What did not become a query is handed on at its place, before the next is asked for."""
+    refused = Answer("refused", error=KeyError("x"))
+    answers = Engine(small, check=True).answer([Query("a", (1,)), refused, Query("b", (2,))], picture)
+    assert next(answers) is refused
+    assert {answer.id for answer in answers} == {"a", "b"}
 
-    def small_decode(self: QwenVL, hidden: Tensor, *rest: Any) -> Tensor:
-        if hidden.shape[0] > 60:
-            raise torch.OutOfMemoryError("pretended: the pass is too large")
-        return decode(self, hidden, *rest)
 
-    def small_encode(self: QwenVL, pixels: Tensor) -> Tensor:
-        if len(pixels) > 1:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: pretended")
-        return encode(self, pixels)
-
-    monkeypatch.setattr(QwenVL, "decode", small_decode)
-    monkeypatch.setattr(QwenVL, "encode_images", small_encode)
-    engine = Engine(small, check=True)
-    answers = {answer.id: answer for answer in engine.answer(queries, picture)}
-    assert_same(answers, expected)
-    assert engine.vision_batch == 1
-    assert engine.limits.step_tokens <= 60
-    assert engine.limits._replace(step_tokens=0) == engine.first_limits._replace(step_tokens=0)
-    assert caplog.text.count("out of memory") >= 3
+def test_a_long_prompt_is_said_once(small: QwenVL, caplog: pytest.LogCaptureFixture) -> None:
+    """Beyond the trained length answers get worse without a word; a word for each is too many."""
+    ask(small, [Query(number, tuple(range(60 + number)), max_new_tokens=1) for number in range(8)])
+    assert caplog.text.count("the model was trained on 64") == 1
 
 
 def test_queries_are_pulled_when_there_is_room(small: QwenVL) -> None:
