@@ -161,6 +161,12 @@ def test_the_worst_come_first_where_room_is_short(folder: Path, second: Path, tm
     cut = group(path, "refcoco_val")
     assert cut["counts"]["text"] < cut["counts"]["scored"]
     assert str(FAILED) in cut["samples"]
+    limit = page(tmp_path / "whole.html", folder, second).stat().st_size - 40_000
+    path = page(tmp_path / "small.html", folder, second, max_bytes=limit)
+    assert path.stat().st_size <= limit
+    cut = group(path, "refcoco_val")
+    assert 0 < cut["counts"]["pictures"] < cut["counts"]["pictured"]
+    assert str(FAILED) in cut["shows"]
 
 
 def test_every_task_has_its_part_of_the_room(tmp_path: Path) -> None:
