@@ -95,7 +95,7 @@ def test_results_that_would_be_replaced_are_said(
     capsys.readouterr()
     assert main([*command, "--dry-run", "--dtype", "bfloat16"]) == 0
     said = (
-        "results/runs/demo: results of another checkpoint or dtype called 'demo' for refcoco_val are replaced"
+        "results/runs/demo: results of another checkpoint or dtype called 'demo' are replaced (refcoco_val)"
     )
     assert said in capsys.readouterr().err
     assert main([*command, "--dry-run"]) == 0
