@@ -4,14 +4,13 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from pathlib import Path
 
 from eval_mm import dispatch, store
 from eval_mm.dispatch import Dispatcher, Stream
 from eval_mm.errors import Interrupted, UserError
 from eval_mm.interrupts import Interrupts
-from eval_mm.journal import Journal
+from eval_mm.journal import Journal, line_of
 from eval_mm.processes.parcels import Inbox, Outbox
 from eval_mm.processes.rounds import Round
 from eval_mm.processes.store_line import Store
@@ -19,9 +18,11 @@ from eval_mm.processes.tally import Tally
 from eval_mm.processes.team import Status
 from eval_mm.progress import Progress
 from eval_mm.prompt import images_of
-from eval_mm.schema import Backend, Prediction, Request
+from eval_mm.schema import Backend, Request
 from eval_mm.work import Work
 
+SHOWN = 0.1
+"""Seconds between two looks at the progress line by a process that is alone."""
 STALLED = 1800.0
 """Seconds without an answer after which a process that holds questions ends itself."""
 
@@ -57,6 +58,7 @@ class Asking:
         self._unfinished = set(range(len(work.plans))) if round.leads else set[int]()
         self._begun: set[int] = set()
         self._lost: Exception | None = None
+        self._shown = 0.0
         self._unseeing: set[int] = set()
         self._moved: float | None = None  # when something last came or went, None while that cannot be
 
@@ -74,8 +76,8 @@ class Asking:
         try:
             yield from self._finished()
             for stream in self._dispatcher.streams():
-                for answer in self._answers(stream, backend, keys):
-                    self._keep(stream.task, answer)
+                for line, failed in self._answers(stream, backend, keys):
+                    self._keep(stream.task, line, failed)
                     if self._tally.news:
                         yield from self._finished(but=stream.task)
                 yield from self._finished()
@@ -84,6 +86,7 @@ class Asking:
                 yield from self._finished()
         finally:
             self._send_the_rest()
+            self._show()
         self._round.check()
         if self._lost is not None:
             raise self._lost
@@ -98,8 +101,10 @@ class Asking:
         named = ", ".join(map(str, sorted(self._unseeing)))
         return [f"processes {named} do not see the run folder: their answers came through the store"]
 
-    def _answers(self, stream: Stream, backend: Backend | None, keys: store.Keys) -> Iterator[Prediction]:
-        """The answers of the back end to the questions of a stream, each exactly once, with its key."""
+    def _answers(
+        self, stream: Stream, backend: Backend | None, keys: store.Keys
+    ) -> Iterator[tuple[bytes, bool]]:
+        """The answers to the questions of a stream, each once, as journal lines, and whether they failed."""
         assert backend is not None, "questions, and no model to ask"
         plan, waiting = self._work.plans[stream.task], dict[str, Request]()
         questions = stream.samples
@@ -116,7 +121,7 @@ class Asking:
                 assert answer.id in waiting, f"an answer nobody asked for: {answer.id}"
                 request = waiting.pop(answer.id)
                 error = _one_line(answer.error, request, plan.dataset.root.path)
-                yield replace(answer, key=keys.of(request), error=error)
+                yield line_of(answer, self._work.run, key=keys.of(request), error=error), error is not None
                 self._dispatcher.held -= 1
         self._moved = None
         assert not waiting, f"{len(waiting)} requests were never answered, the first {next(iter(waiting))}"
@@ -135,18 +140,19 @@ class Asking:
                 self._journal.sync()
         self._journal = None
 
-    def _keep(self, task: int, answer: Prediction) -> None:
+    def _keep(self, task: int, line: bytes, failed: bool) -> None:
         """An answer on disk, or on its way there, and counted."""
         self._begin_once(task)
         if self._outbox is not None:
-            self._outbox.append(task, answer, self._work.run)
+            self._outbox.append(task, line)
         else:
             assert self._journal is not None
-            self._journal.append(answer)
-        self._tally.add(task, answer.error is not None)
+            self._journal.write(line)
+        self._tally.add(task, failed)
         self._task, self._moved = task, time.monotonic()
         if self._round.world == 1:
-            self._show()
+            if self._moved - self._shown > SHOWN:
+                self._show()
         elif self._round.is_over:
             self._interrupts.end_soon()
 
@@ -186,6 +192,7 @@ class Asking:
         return self._interrupts.asked or self._round.is_over
 
     def _show(self) -> None:
+        self._shown = time.monotonic()
         plans, tally = self._work.plans, self._tally
         place = f" ({self._task + 1} of {len(plans)})" if len(plans) > 1 else ""
         done, slowest = self._work.num_stored + tally.total(), tally.slowest(self._round.rank)

@@ -28,6 +28,8 @@ BLOCK = 1 << 16
 BEGINNING = b'{"id": "'
 FIELDS = tuple(field.name for field in fields(Prediction))
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
 
 class Stored(NamedTuple):
     """What a task's journals hold, read at one moment.
@@ -87,10 +89,10 @@ def is_free(path: Path) -> bool:
         return _lock(file)
 
 
-def line_of(prediction: Prediction, run: int) -> bytes:
-    """A prediction as the journal holds it."""
+def line_of(prediction: Prediction, run: int, **instead: str | None) -> bytes:
+    """A prediction as the journal holds it, some of its fields by name replaced."""
     held = {name: getattr(prediction, name) for name in FIELDS}
-    return (json.dumps({**held, "run": run}, ensure_ascii=False) + "\n").encode("utf-8", ESCAPES)
+    return (_encode({**held, **instead, "run": run}) + "\n").encode("utf-8", ESCAPES)
 
 
 class Journal:
@@ -100,7 +102,7 @@ class Journal:
     """
 
     def __init__(self, folder: Path, rank: int = 0, run: int = 1):
-        self.path, self._run = folder / name_of(rank), run
+        self.path, self.run = folder / name_of(rank), run
         self._file: BinaryIO = self.path.open("ab", buffering=0)
         if not _lock(self._file):
             self._file.close()
@@ -111,7 +113,7 @@ class Journal:
 
     def append(self, prediction: Prediction) -> None:
         """Records one answer, on disk when this returns (as far as the operating system goes)."""
-        self.write(line_of(prediction, self._run))
+        self.write(line_of(prediction, self.run))
 
     def write(self, lines: bytes) -> None:
         """Records whole lines, all or none.

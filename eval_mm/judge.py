@@ -5,8 +5,8 @@ denominator, unless the caller asks for the subset that is there; an answer that
 counted as an error. Where answers are not public there is no number, but the file for the benchmark's server.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from eval_mm import extras
@@ -17,6 +17,7 @@ from eval_mm.schema import Context, Metrics, ModelInfo, Prediction, Protocol, Re
 from eval_mm.variant import Variant
 
 REFUSAL = "refusal"
+SCORE = tuple(field.name for field in fields(Score))
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +28,11 @@ class Judged:
     predictions: Sequence[Prediction]
     scores: Sequence[Score]
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> Iterator[dict[str, Any]]:
         """The rows of scores.jsonl."""
-        return [
-            {"id": sample.id, **asdict(score), "error": prediction.error}
-            for sample, prediction, score in zip(self.samples, self.predictions, self.scores, strict=True)
-        ]
+        for sample, prediction, score in zip(self.samples, self.predictions, self.scores, strict=True):
+            judged = {name: getattr(score, name) for name in SCORE}
+            yield {"id": sample.id, **judged, "error": prediction.error}
 
 
 @dataclass(frozen=True, slots=True)

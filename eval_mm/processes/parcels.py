@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from eval_mm.journal import Journal, line_of
+from eval_mm.journal import Journal
 from eval_mm.processes.store_line import PARCEL, Store
-from eval_mm.schema import Prediction
 
 MARK = ".shared-"
 LATE = 5.0
@@ -54,9 +53,9 @@ class Outbox:
         self._waiting: list[tuple[int, bytes]] = []
         self._sent = 0
 
-    def append(self, task: int, prediction: Prediction, run: int) -> None:
-        """Takes an answer in."""
-        self._waiting.append((task, line_of(prediction, run)))
+    def append(self, task: int, line: bytes) -> None:
+        """Takes an answer in, as the journal will hold it."""
+        self._waiting.append((task, line))
 
     def ship(self, store: Store) -> None:
         """Sends what was taken in, in the thread of the store."""
