@@ -42,7 +42,8 @@ def _table(table: Table) -> str:
 def _aligned(boxes: Sequence[Box]) -> list[str]:
     """The fields of a column, so that value stands below value and error below error."""
     values = [f"{box.text}{BEST_SIGN if box.best else ''}" for box in boxes]
-    signs = [" " if any(box.best for box in boxes) and box.text and not box.best else "" for box in boxes]
+    signed = any(box.best for box in boxes)
+    signs = [" " if signed and box.text and not box.best else "" for box in boxes]
     errors = [f" ±{box.stderr}" if box.stderr else "" for box in boxes]
     notes = ["".join(f"[{number}]" for number in box.footnotes) for box in boxes]
     for_errors, for_notes = max(map(len, errors)), max(map(len, notes))

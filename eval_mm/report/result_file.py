@@ -33,6 +33,10 @@ def read_result(path: Path) -> Result:
         _demand(_is_count(fields[name]), path, name, "a whole number", fields[name])
     for name in FLAGS:
         _demand(isinstance(fields[name], bool), path, name, "true or false", fields[name])
+    total = fields["num_samples"]
+    _demand(total > 0, path, "num_samples", "at least 1", total)
+    for name in ("num_unparsed", "num_errors"):
+        _demand(fields[name] <= total, path, name, f"at most {total:,}, the number of samples", fields[name])
     published = fields["num_published"]
     _demand(published is None or _is_count(published), path, "num_published", "a whole number", published)
     _check_config(fields["config"], path)
