@@ -134,6 +134,21 @@ def test_the_detectable_difference_is_shown_in_four_of_five_tries() -> None:
     assert sum(one == 1 for one in shown) / len(shown) == pytest.approx(0.80, abs=0.04)
 
 
+@pytest.mark.parametrize("gained", range(1, 6))
+def test_no_difference_is_detectable_that_the_guard_forbids(gained: int) -> None:
+    """Where one of 500 pictures differs, two errors are less than 3 pictures, which never show a difference."""
+    detectable = answers(gained, 0, 500 - gained).detectable
+    assert detectable is not None
+    assert detectable >= 100 * 6 / 500 - 1e-9
+    assert answers(6, 0, 494).better == 1
+    assert answers(5, 0, 495).better == 0
+
+
+def test_what_five_pictures_could_show_is_not_stated() -> None:
+    """No difference of five pictures is shown, however great: a figure there would promise one."""
+    assert answers(2, 1, 2).detectable is None
+
+
 def paired_normal(random: np.random.Generator, effect: float, spread: float) -> Paired:
     """40 pictures with a difference of `effect` on the average."""
     apart = random.normal(effect, spread, 40)
