@@ -116,7 +116,7 @@ def table(result: Result) -> str:
     figures = published.figures(result.task)
     if figures:
         told.append(f"\npublished, {published.JUDGED_BY}: not to be compared with another judge")
-        shown = [(figure.model, f"{figure.score:.1f}") for figure in figures]
+        shown = [(figure.model, figure.score) for figure in figures]
         told.append(align([("model", "score"), *shown]))
     return "\n".join(told)
 
