@@ -15,17 +15,17 @@ function cellOf(row, column) {
   return row.querySelectorAll("td.number")[column];
 }
 
-// Missing numbers last, numbers that rank with nothing before them.
-function contestRank(cell) {
+// Missing numbers last; before them those that rank with nothing, each kind of rows for itself and runs last.
+function contestRank(cell, row) {
   if (cell.dataset.value === undefined) return "3";
-  if (!cell.dataset.contest) return "2";
+  if (!cell.dataset.contest) return `2 ${row.classList.contains("own") ? 1 : 0} ${row.dataset.kind}`;
   return cell.dataset.contest === PUBLISHED ? "0" : `1 ${cell.dataset.contest}`;
 }
 
 function sorted(board, rows) {
   const way = board.descending ? -1 : 1;
   return rows
-    .map((row, place) => ({row, place, cell: cellOf(row, board.column), contest: contestRank(cellOf(row, board.column))}))
+    .map((row, place) => ({row, place, cell: cellOf(row, board.column), contest: contestRank(cellOf(row, board.column), row)}))
     .sort((a, b) =>
       a.contest < b.contest ? -1 : a.contest > b.contest ? 1
         : way * (Number(a.cell.dataset.value || 0) - Number(b.cell.dataset.value || 0)) || a.place - b.place);
