@@ -1,5 +1,6 @@
 """From a sample to what is sent: the request, and its plain text for people and for models without marks."""
 
+import os
 import string
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -19,7 +20,9 @@ def to_request(sample: Sample, protocol: Protocol, root: Path, examples: Sequenc
     parts += protocol.prompt(sample)
     return Request(
         id=sample.id,
-        prompt=_joined(Image(str(root / part.path)) if isinstance(part, Image) else part for part in parts),
+        prompt=_joined(
+            Image(os.path.join(root, part.path)) if isinstance(part, Image) else part for part in parts
+        ),
         choices=protocol.choices(sample),
         chat=protocol.chat,
         min_new_tokens=protocol.min_new_tokens,

@@ -35,6 +35,8 @@ from eval_mm.variant import AS_IT_IS, Variant
 MANIFEST = "manifest.json"
 JOURNAL = "predictions.rank0.jsonl"
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode
+
 UNKNOWN_PROMPT = "unknown"
 """The prompt's protocol of answers made elsewhere."""
 
@@ -51,7 +53,7 @@ def asked_key(request: Request, fingerprint: str) -> str:
         fingerprint,
         *((request.system,) if request.system else ()),
     ]
-    return _short_hash(json.dumps(asked, separators=(",", ":")).encode())
+    return _short_hash(_encode(asked).encode())
 
 
 class Keys:
@@ -60,6 +62,7 @@ class Keys:
     def __init__(self, fingerprint: str):
         self._fingerprint = fingerprint
         self._digests: dict[str, str] = {}
+        self._halves: dict[tuple[str, ...], str] = {}
 
     def of(self, request: Request) -> str:
         """`<asked>-<pictures>`; a picture that cannot be read has a digest of its own kind."""
@@ -67,8 +70,10 @@ class Keys:
 
     def whole(self, asked: str, request: Request) -> str:
         """As `of`, where the first half is known."""
-        digests = "".join(self._digest(path) for path in images_of(request.prompt))
-        return f"{asked}-{_short_hash(digests.encode())}"
+        paths = tuple(images_of(request.prompt))
+        if paths not in self._halves:
+            self._halves[paths] = _short_hash("".join(map(self._digest, paths)).encode())
+        return f"{asked}-{self._halves[paths]}"
 
     def _digest(self, path: str) -> str:
         if path not in self._digests:
