@@ -136,6 +136,8 @@ def read_variant(
         _check_template(words, path)
     told = None
     if system is not None:
+        if not system.strip():
+            raise UserError("--system: the text is empty")
         path = Path(system)
         is_file = _is_file(path)
         if not is_file and not any(char.isspace() for char in system) and ("/" in system or path.suffix):

@@ -12,8 +12,16 @@ OPENAI = "https://api.openai.com/v1"
 
 KEY_NAME = "OPENAI_API_KEY"
 
+HIDDEN = "[key]"
+"""What stands for the key wherever somebody repeats it."""
+
+SHORTEST = 8
+"""Characters from which on a key is hidden: a shorter one is a placeholder and may stand in any text."""
+
 LOCAL_KEY = "none"
 """What a server of one's own gets where no key is set: the client insists on one."""
+
+NO_KEY_IN_URL = "a key belongs into the environment (--api-key-env NAME), not into a URL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +34,14 @@ class Access:
     base_url: str
     key: str = field(repr=False)
     key_name: str
+
+    def is_in(self, text: str) -> bool:
+        """Whether the text repeats the key."""
+        return len(self.key) >= SHORTEST and self.key in text
+
+    def hidden(self, text: str) -> str:
+        """The text without the key."""
+        return text.replace(self.key, HIDDEN) if self.is_in(text) else text
 
 
 def address(base_url: str | None) -> str:
@@ -54,7 +70,10 @@ def access(base_url: str | None, api_key_env: str, who: str, keyless: bool = Fal
         raise UserError(f"{who} needs a key in the environment: set {_shown(api_key_env)}")
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise UserError(f"{_shown(api_key_env)}: expected a key of printable ASCII characters")
-    return Access(address(base_url), key or LOCAL_KEY, f"${api_key_env}")
+    found = Access(address(base_url), key or LOCAL_KEY, f"${api_key_env}")
+    if found.is_in(urllib.parse.unquote(found.base_url)):
+        raise UserError(f"--base-url: {NO_KEY_IN_URL}")
+    return found
 
 
 def _check_address(base_url: str) -> None:
@@ -66,7 +85,7 @@ def _check_address(base_url: str) -> None:
     if not known:
         raise UserError("--base-url: expected http://HOST/PATH or https://HOST/PATH")
     if parts.username or parts.password or parts.query or parts.fragment:
-        raise UserError("--base-url: a key belongs into the environment (--api-key-env NAME), not into a URL")
+        raise UserError(f"--base-url: {NO_KEY_IN_URL}")
 
 
 def _shown(name: str) -> str:

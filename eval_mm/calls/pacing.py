@@ -1,8 +1,8 @@
 """How many calls are made at once: as many as the server takes.
 
-One more for every call that succeeds until the server says that it is too much; from then on half as many at
-every such word and one more for each round of successes (additive increase, multiplicative decrease, as TCP
-has it). The first call goes alone, so that a wrong key or an unknown option costs one call and not a crowd.
+One more for every call that is answered until the server says that it is too much; from then on half as many
+at every such word and one more for each round of answers (additive increase, multiplicative decrease, as TCP
+has it); other faults tell nothing. The first call goes alone, so that a wrong key costs one call, no crowd.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ class Pacing:
     def __init__(self, most: int, like: "Pacing | None" = None):
         self.most = most
         self.times_overloaded: int = like.times_overloaded if like else 0
+        self.num_answered = 0
         self.halted = False
         self._limit: float = min(float(most), like._limit) if like else 1.0
         self._under_way = 0
@@ -46,16 +47,17 @@ class Pacing:
         self._under_way += 1
         return self.times_overloaded
 
-    def leave(self, entered: int, overloaded: bool) -> None:
-        """Gives the place back and learns from what became of the call.
+    def leave(self, entered: int, answered: bool = False, overloaded: bool = False) -> None:
+        """Gives the place back and learns from what became of the call: a reply, too much, or another fault.
 
         Several calls that were under way together tell of one overload, not of several.
         """
         self._under_way -= 1
-        if not overloaded:
+        if answered:
+            self.num_answered += 1
             step = 1.0 if self.times_overloaded == 0 else 1.0 / self._limit
             self._limit = min(float(self.most), self._limit + step)
-        elif entered == self.times_overloaded:
+        elif overloaded and entered == self.times_overloaded:
             self._limit = max(1.0, self._limit / 2)
             self.times_overloaded += 1
         self._changed.set()

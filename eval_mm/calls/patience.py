@@ -1,7 +1,8 @@
 """What is asked again, and when: the one place that decides it.
 
 A call that fails for now is repeated after a wait that doubles, with jitter, and is never shorter than the
-server asks for.
+server asks for. Patience counts the tries since the server last showed that it answers: where it takes ten
+calls a minute, sixteen questions wait for one another, and none of them is given up for that.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from eval_mm.calls.faults import Again, Stop
+from eval_mm.calls.faults import Again, Refused, Stop
 from eval_mm.calls.pacing import Pacing
 
 T = TypeVar("T")
@@ -30,9 +31,8 @@ class Patience:
 
     def wait(self, failed: int, asked: float | None) -> float:
         """Seconds before the next try after `failed` failures; jitter keeps calls from coming at once."""
-        if asked is not None:
-            return asked + random.uniform(0, self.first)
-        return random.uniform(0.5, 1.0) * min(self.longest, self.first * 2.0 ** (failed - 1))
+        doubled = random.uniform(0.5, 1.0) * min(self.longest, self.first * 2.0 ** min(failed - 1, 32))
+        return doubled if asked is None else max(doubled, asked + random.uniform(0, self.first))
 
 
 async def patiently(
@@ -44,25 +44,37 @@ async def patiently(
         Again: the last fault, where patience ends or the pacing is halted.
         Stop, Refused: what `call` raises of them; Stop also where the server asks for too long a wait.
     """
-    for failed in range(1, patience.tries + 1):
+    failed, tries = 0, 0
+    answered_before = pacing.num_answered
+    while tries < patience.tries:
         entered = await pacing.enter()
-        fault = Again("the run ended")
+        fault, answered = Again("the run ended"), False
         try:
             if not pacing.halted:
                 async with asyncio.timeout(seconds):  # a server that drips would outlive the client's own
-                    return await call()
+                    found = await call()
+                answered = True
+                return found
         except TimeoutError:
             fault = Again(f"no reply within {seconds:g} seconds", overloaded=True)
+            tries += 1
         except Again as error:
             fault = error
+            others_answered = pacing.num_answered > answered_before
+            tries = 1 if error.overloaded and others_answered else tries + 1
+        except Refused:
+            answered = True
+            raise
         finally:
-            pacing.leave(entered, fault.overloaded)
+            pacing.leave(entered, answered, fault.overloaded)
+        failed += 1
+        answered_before = pacing.num_answered
         if pacing.halted:
             raise fault
         if fault.after is not None:
             if fault.after > patience.most_asked:
                 raise Stop(f"{who} asks to wait {fault.after:,.0f} seconds; run again then ({fault})")
             pacing.hold(fault.after)
-        if failed < patience.tries:
+        if tries < patience.tries:
             await pacing.sleep(patience.wait(failed, fault.after))
     raise Again(f"{patience.tries} tries failed, the last: {fault}")

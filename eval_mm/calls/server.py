@@ -19,12 +19,6 @@ from openai import (
 from eval_mm.calls.access import Access
 from eval_mm.calls.faults import Again, Refused, Stop
 
-HIDDEN = "[key]"
-"""What stands for the key wherever a server repeats it."""
-
-SHORTEST = 8
-"""Characters from which on a key is hidden: a shorter one is a placeholder and may stand in any text."""
-
 LONGEST = 500
 """Characters of a server's words that are kept: some send a page."""
 
@@ -32,6 +26,9 @@ OVERLOADED = frozenset({429, 503, 529})
 LATER = frozenset({408, 409, 425})
 
 NO_JSON = "the server's reply is no JSON"
+
+MOST_TOKENS = 10**12
+"""A larger count is none."""
 
 
 class Server:
@@ -51,9 +48,15 @@ class Server:
         """The reply as JSON; raises Stop, Again or Refused, the key in none of them."""
         try:
             # the client's post, not its `create`, which spends a third of all time on walking types
-            return await self._client.post(path, cast_to=object, body=body)
-        except (ValueError, APIConnectionError, APIStatusError) as error:
+            value: Any = await self._client.post(path, cast_to=object, body=body)
+        except UnicodeEncodeError:
+            raise Refused("the question holds what no JSON can: half of a surrogate pair") from None
+        except (ValueError, RecursionError, APIConnectionError, APIStatusError) as error:
             raise self._fault(error) from None
+        if isinstance(value, dict) and value.get("error") and not value.get("choices"):
+            # gateways report a fault of the server behind them in a reply that is none
+            raise Again(self.hidden(f"the server's reply is an error: {_words(value['error'])}")[:LONGEST])
+        return value
 
     async def models(self) -> list[Any]:
         """What the server lists as its models, empty where it has no list to show; raises Stop or Again."""
@@ -65,7 +68,7 @@ class Server:
             if isinstance(fault, Refused) or getattr(error, "status_code", 0) in (403, 404, 501):
                 return []
             raise fault from None
-        except ValueError:
+        except (ValueError, RecursionError):
             return []
         listed = value.get("data") if isinstance(value, dict) else None
         return listed if isinstance(listed, list) else []
@@ -76,8 +79,7 @@ class Server:
 
     def hidden(self, text: str) -> str:
         """The text without the key."""
-        key = self._access.key
-        return text.replace(key, HIDDEN) if len(key) >= SHORTEST else text
+        return self._access.hidden(text)
 
     def _fault(self, error: Exception) -> Exception:
         if isinstance(error, APIConnectionError):
@@ -95,7 +97,7 @@ class Server:
             return Stop(f"{self.who} knows no '{self._model}', or no such address: {said}")
         if status in OVERLOADED | LATER or status >= 500:
             return Again(said, retry_after(error.response.headers), overloaded=status in OVERLOADED)
-        return Refused(said, error.code)
+        return Refused(said, error.code if isinstance(error.code, str) else None)
 
 
 def _said(error: APIStatusError) -> str:
@@ -103,6 +105,12 @@ def _said(error: APIStatusError) -> str:
     plain = f"Error code: {error.status_code}"
     words = error.message.removeprefix(plain).removeprefix(" - ") or error.response.text
     return " ".join(f"{error.status_code} {words}".split())
+
+
+def _words(fault: object) -> str:
+    """What an error of a reply says, in one line."""
+    said = fault.get("message") if isinstance(fault, dict) else fault
+    return " ".join(said.split()) if isinstance(said, str) else "without a message"
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
@@ -124,4 +132,6 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 def tokens(usage: Any, name: str) -> int | None:
     """A count of a reply's `usage`; None where the server did not say."""
     value = usage.get(name) if isinstance(usage, dict) else None
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= MOST_TOKENS else None

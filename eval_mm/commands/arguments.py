@@ -144,19 +144,12 @@ def temperature(text: str) -> float | None:
 
 def json_object(text: str) -> str:
     """A JSON object, in the form that is the same for equal ones."""
-    from eval_mm.data import without_repeats
+    from eval_mm.models.openai_extra import json_fields
 
     try:
-        found = json.loads(text, object_pairs_hook=without_repeats, parse_constant=_no_number)
-    except (ValueError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(f"expected a JSON object: {error}") from None
-    if not isinstance(found, dict):
-        raise argparse.ArgumentTypeError('expected a JSON object, such as {"top_p": 0.9}')
-    return json.dumps(found, sort_keys=True, ensure_ascii=False)
-
-
-def _no_number(text: str) -> None:
-    raise ValueError(f"{text} is no JSON")
+        return json.dumps(json_fields(text), sort_keys=True, ensure_ascii=False)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _number(text: str, what: str, most: float, above: float = -1.0) -> float:

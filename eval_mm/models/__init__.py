@@ -99,6 +99,18 @@ class Settings:
     price_out: float | None = None
     max_cost: float | None = None
 
+    def __post_init__(self) -> None:
+        """Checks what Python code may hand over as it likes; raises UserError."""
+        for name in ("max_image_size", "max_concurrency", "tries", "batch_tokens"):
+            number = getattr(self, name)
+            if number is not None and (not isinstance(number, int) or number < 1):
+                raise UserError(f"{name}: expected a whole number above 0, got {number!r}")
+        drawn = self.temperature
+        if drawn != "server" and not (isinstance(drawn, int | float) and 0 <= drawn <= 2):
+            raise UserError(f"temperature: expected 0 to 2, or 'server', got {drawn!r}")
+        if not self.timeout > 0:
+            raise UserError(f"timeout: expected seconds above 0, got {self.timeout!r}")
+
     def variant(self) -> Variant:
         """How the protocols' own wording and limits are changed; UserError for files that cannot be used."""
         return read_variant(self.prompt_template, self.system, self.max_new_tokens)

@@ -12,7 +12,8 @@ from eval_mm.calls.pacing import Pacing
 from eval_mm.calls.patience import Patience, patiently
 from eval_mm.calls.server import Server
 from eval_mm.models.openai_target import WHO, Target
-from eval_mm.models.openai_wire import Chat, Parts
+from eval_mm.models.openai_wire import Chat, NoRanksError, Parts
+from eval_mm.prompt import images_of
 from eval_mm.schema import Prediction, Request
 
 PER_CALL, PER_PICTURE = 64, 4096
@@ -26,8 +27,10 @@ FILTERED = frozenset(
 SAME_FAULT = 20
 """Questions refused for one reason, and none ever answered, before all are taken for refused."""
 
-GONE = 20
-"""Questions in a row for which patience ended before the server is taken for gone."""
+GONE, GONE_PICTURES = 20, 3
+"""Questions in a row for which patience ended, and their pictures, before the server is taken for gone: a
+picture that a server cannot take fails all its questions.
+"""
 
 LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """What servers call the most new tokens: some know one name only, and say so."""
@@ -56,14 +59,27 @@ class Tally:
     pacing: Pacing | None = None
     most_read: int = 0
     in_a_row: int = 0
+    failed_pictures: set[str] = field(default_factory=set)
     fault: str = ""
     other_limit: bool = False
+    ranked: bool = False
     served: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
 
+    def fail(self, request: Request, fault: str) -> None:
+        """Notes a question for which patience ended; one without a picture stands for itself."""
+        self.in_a_row += 1
+        self.failed_pictures.update(images_of(request.prompt) or [request.id])
+        self.fault = fault
+
+    def reply(self) -> None:
+        """Notes that the server is there."""
+        self.in_a_row = 0
+        self.failed_pictures.clear()
+
     def check(self) -> None:
         """Raises Stop where the server fails one question after the other, or refuses all for one reason."""
-        if self.in_a_row >= GONE:
+        if self.in_a_row >= GONE and len(self.failed_pictures) >= GONE_PICTURES:
             raise Stop(
                 f"{WHO} failed {self.in_a_row} questions in a row, the last: {self.fault}; all answers so "
                 f"far are kept, the same command goes on"
@@ -121,17 +137,18 @@ class Caller:
                 image_size=asked.size,
             )
         except Refused as fault:
+            if isinstance(fault, NoRanksError) and not self._tally.ranked:
+                raise Stop(f"{fault}; --protocol instruct asks for the letter") from None
+            self._tally.reply()
             if fault.code in FILTERED:
                 self._tally.answered += 1
                 return Prediction(asked.request.id, str(fault), stop_reason="refusal")
-            self._tally.in_a_row = 0
             self._tally.refused["".join(char for char in str(fault) if not char.isdigit())] += 1
             return Prediction(asked.request.id, error=str(fault))
         except Again as fault:
             if self.pacing.halted:
                 raise Stop("nothing more is asked") from None
-            self._tally.in_a_row += 1
-            self._tally.fault = str(fault)
+            self._tally.fail(asked.request, str(fault))
             return Prediction(asked.request.id, error=str(fault))
         finally:
             self._tally.budget.settle(held, *spent)
@@ -147,6 +164,7 @@ class Caller:
             self._tally.other_limit = True
             value = await self._post(asked)
         found = asked.wire.read(value, asked.request)
+        self._tally.ranked |= found.choice_logprobs is not None
         if isinstance(served := value.get("model"), str):
             self._tally.served.add(self.server.hidden(served)[:100])
         return found
@@ -176,7 +194,7 @@ class Caller:
         """Tokens read and written; guessed high where the server did not count."""
         tally = self._tally
         tally.answered += 1
-        tally.in_a_row = 0
+        tally.reply()
         tally.most_read = max(tally.most_read, found.prompt_tokens or 0)
         tally.read += found.prompt_tokens or 0
         tally.written += found.new_tokens or 0

@@ -21,25 +21,11 @@ from eval_mm.calls.patience import Patience, patiently
 from eval_mm.calls.server import Server
 from eval_mm.errors import UserError
 from eval_mm.models import Settings
+from eval_mm.models.openai_extra import extra_fields
 from eval_mm.schema import BoxScale, ModelInfo
 
 WHO = "the server"
 """What messages call it."""
-
-OPTIONS = {
-    "model": "--model",
-    "messages": "--prompt-template and --system",
-    "prompt_parts": "--prompt-template",
-    "max_tokens": "--max-new-tokens",
-    "max_completion_tokens": "--max-new-tokens",
-    "temperature": "--temperature",
-    "seed": "--generation-seed",
-    "reasoning_effort": "--reasoning-effort",
-}
-"""Fields that --extra-body may not have, since an option says them."""
-
-FORBIDDEN = ("stream", "n", "logprobs", "top_logprobs", "choices")
-"""Fields that would make the reply another than is read."""
 
 FEW_NAMES = 20
 """Models of a server that has them loaded; a longer list is a shop's, which may have more than it lists."""
@@ -77,11 +63,11 @@ def target(spec: str, name: str, settings: Settings) -> Target:
             "sent; say --box-scale resized"
         )
     found = access(settings.base_url, settings.api_key_env, f"--model {spec}")
-    extra = _extra(settings.extra_body, found.key)
+    extra = extra_fields(settings.extra_body, found)
     said = _entry(found, name)
     scale = settings.box_scale or said.get("box_scale")
     told: dict[str, Any] = {
-        "temperature": None if settings.temperature == "server" else settings.temperature,
+        "temperature": None if settings.temperature == "server" else float(settings.temperature),
         "seed": settings.generation_seed,
         "reasoning_effort": settings.reasoning_effort,
     }
@@ -89,9 +75,11 @@ def target(spec: str, name: str, settings: Settings) -> Target:
     told |= {"extra_body": extra or None, "max_image_size": settings.max_image_size}
     shown = {key: value for key, value in told.items() if value is not None}
     chat, where = said.get("chat") is not False, str(said.get("fingerprint") or found.base_url)
+    # answers that were given without the size of the picture cannot be read as pixels of it
+    sized = ["sized"] if scale == "resized" else []
     info = ModelInfo(
         name=name,
-        fingerprint=f"openai-{_hash([name, where, shown])}",
+        fingerprint=f"openai-{_hash([name, where, shown, *sized])}",
         protocol="instruct" if chat else "qwen-vl",
         box_scale=scale if scale in get_args(BoxScale) else None,
         chat=chat,
@@ -128,28 +116,9 @@ def _entry(found: Access, name: str) -> Mapping[str, Any]:
         if entry["id"] == name:
             return entry
     if 0 < len(entries) <= FEW_NAMES:
-        names = ", ".join(entry["id"] for entry in entries)
+        names = " ".join(found.hidden(", ".join(entry["id"] for entry in entries)).split())
         raise UserError(f"{found.base_url}: has no model '{name}'; it has {names}")
     return {}
-
-
-def _extra(text: str | None, key: str) -> dict[str, Any]:
-    """The fields of --extra-body."""
-    if text is None:
-        return {}
-    try:
-        fields = json.loads(text)
-    except ValueError:
-        fields = None
-    if not isinstance(fields, dict):
-        raise UserError('--extra-body: expected a JSON object, such as {"top_p": 0.9}')
-    for name in fields:
-        if name in OPTIONS or name in FORBIDDEN:
-            instead = f"; {OPTIONS[name]} says it" if name in OPTIONS else ""
-            raise UserError(f"--extra-body: '{name}' is not for it{instead}")
-    if len(key) > 1 and key in text:
-        raise UserError("--extra-body: holds the key, which belongs into the environment alone")
-    return fields
 
 
 def _limit(base_url: str) -> str:

@@ -9,17 +9,23 @@ Reasoning is kept apart from the answer: what a server hands over apart already,
 """
 
 import math
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from eval_mm.calls.faults import Again, Stop
+from eval_mm.calls.faults import Again, Refused
 from eval_mm.calls.server import tokens
 from eval_mm.schema import Image, Mark, Prediction, Request
 
 NO_COMPLETION = "the server's reply is no completion"
+NO_RANKS = "the server returns no log-probabilities, by which this protocol ranks the options"
 OPENING, CLOSING = "<think>", "</think>"
 TOP = 20
 """The most likely first tokens that a server is asked for."""
+
+
+class NoRanksError(Refused):
+    """A reply without log-probabilities: of all questions, or of one whose answer is empty."""
 
 
 class Chat(NamedTuple):
@@ -51,7 +57,7 @@ class Chat(NamedTuple):
         return body
 
     def read(self, value: Any, request: Request) -> Prediction:
-        """The answer of a reply; Again where it is none, Stop where options cannot be ranked."""
+        """The answer of a reply; Again where it is none, NoRanksError where options cannot be ranked."""
         try:
             choice = value["choices"][0]
             message = choice["message"]
@@ -143,10 +149,7 @@ def _ranks(logprobs: Any, choices: tuple[str, ...]) -> tuple[float, ...]:
     except (LookupError, TypeError):
         found = []
     if not found or not _numbers([number for _, number in found]):
-        raise Stop(
-            "the server returns no log-probabilities, by which this protocol ranks the options; --protocol "
-            "instruct asks for the letter"
-        )
+        raise NoRanksError(NO_RANKS)
     best: dict[str, float] = {}
     for token, number in found:
         if isinstance(token, str):
@@ -159,8 +162,9 @@ def _ranks(logprobs: Any, choices: tuple[str, ...]) -> tuple[float, ...]:
 
 
 def _numbers(values: Any) -> bool:
+    """Whether they are log-probabilities; a whole number too large for a float is none."""
     return isinstance(values, list) and all(
-        isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         for value in values
     )
 

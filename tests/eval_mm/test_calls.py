@@ -8,7 +8,7 @@ from eval_mm.calls.access import OPENAI, access
 from eval_mm.calls.faults import Again, Stop
 from eval_mm.calls.pacing import Pacing
 from eval_mm.calls.patience import Patience, patiently
-from eval_mm.calls.server import retry_after
+from eval_mm.calls.server import retry_after, tokens
 from eval_mm.errors import UserError
 
 KEY = "sk-test-4f7d0aa1c2"
@@ -27,12 +27,12 @@ def test_the_server_asks_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def limits(most: int, outcomes: str) -> list[int]:
-    """How many calls may be made at once after each outcome: `+` a success, `-` an overload of a new call."""
+    """How many calls may be made at once after each outcome: `+` a reply, `-` an overload, `.` another fault."""
 
     async def learn() -> list[int]:
         pacing, found = Pacing(most), []
         for outcome in outcomes:
-            pacing.leave(await pacing.enter(), overloaded=outcome == "-")
+            pacing.leave(await pacing.enter(), answered=outcome == "+", overloaded=outcome == "-")
             found.append(pacing.limit)
         return found
 
@@ -45,6 +45,7 @@ def test_the_pace_is_learnt_from_the_server() -> None:
     assert limits(8, "+++++++-") == [2, 3, 4, 5, 6, 7, 8, 4]
     assert limits(8, "+++++++-" + "+" * 10)[8:] == [4, 4, 4, 4, 5, 5, 5, 5, 5, 6], "one more a round"
     assert limits(8, "----") == [1, 1, 1, 1], "one call is always made"
+    assert limits(8, "+..+") == [2, 2, 2, 3], "a server that breaks down was once asked more for every fault"
 
 
 def test_the_pace_is_kept() -> None:
@@ -53,7 +54,7 @@ def test_the_pace_is_kept() -> None:
     async def second() -> list[int]:
         first = Pacing(8)
         for outcome in "+++-":
-            first.leave(await first.enter(), overloaded=outcome == "-")
+            first.leave(await first.enter(), answered=outcome == "+", overloaded=outcome == "-")
         later = [Pacing(8, first), Pacing(1, first)]
         return [pacing.limit for pacing in (first, *later)] + [later[0].times_overloaded]
 
@@ -66,7 +67,7 @@ def test_one_overload_is_one_whoever_met_it() -> None:
     async def met() -> tuple[int, int]:
         pacing = Pacing(8)
         for _ in range(8):
-            pacing.leave(await pacing.enter(), overloaded=False)
+            pacing.leave(await pacing.enter(), answered=True)
         entered = [await pacing.enter() for _ in range(8)]
         for ticket in entered:
             pacing.leave(ticket, overloaded=True)
@@ -112,6 +113,65 @@ def test_patience() -> None:
     with pytest.raises(Stop, match="the server asks to wait 90 seconds"):
         ask(Again("busy", after=90.0))
     assert tried == 5
+
+
+def test_a_wait_doubles_and_is_as_long_as_asked() -> None:
+    """A server that asks for one second again and again was once given up after eight of them."""
+    patience = Patience(first=1.0, longest=60.0)
+    for failed, asked, least, most in (
+        (1, None, 0.5, 1),
+        (4, None, 4, 8),
+        (9, None, 30, 60),
+        (5000, None, 30, 60),
+        (1, 7.0, 7, 8),
+        (7, 1.0, 30, 60),
+    ):
+        assert least <= patience.wait(failed, asked) <= most, (failed, asked)
+
+
+def test_a_server_that_takes_few_calls_answers_all() -> None:
+    """One call in twelve is taken: of forty questions most were once given up after eight tries."""
+    made = 0
+
+    async def call() -> int:
+        nonlocal made
+        made += 1
+        await asyncio.sleep(0)
+        if made % 12:
+            raise Again("busy", overloaded=True)
+        return made
+
+    async def crowd() -> list[int | BaseException]:
+        pacing, patience = Pacing(16), Patience(tries=8, first=1e-6, longest=1e-6)
+        questions = (patiently(call, patience, 5.0, pacing, "the server") for _ in range(40))
+        return await asyncio.gather(*questions, return_exceptions=True)
+
+    found = asyncio.run(crowd())
+    # the last questions are alone: nobody's answers show that the server is there
+    assert sum(isinstance(one, int) for one in found) >= 38
+
+
+def test_patience_ends_where_nobody_is_answered() -> None:
+    """Guards against asking for ever: other faults, and overload without a reply to anybody, count."""
+    tried = 0
+
+    async def asked(fault: Again, others: bool) -> int:
+        nonlocal tried
+        tried, pacing = 0, Pacing(2)
+
+        async def call() -> None:
+            nonlocal tried
+            tried += 1
+            pacing.num_answered += others and tried < 50
+            raise fault
+
+        with pytest.raises(Again, match="4 tries failed"):
+            await patiently(call, QUICK, 5.0, pacing, "the server")
+        return tried
+
+    assert asyncio.run(asked(Again("busy", overloaded=True), others=False)) == 4
+    assert asyncio.run(asked(Again("reset"), others=True)) == 4
+    assert asyncio.run(asked(Again("busy", overloaded=True), others=True)) == 52
 
 
 def test_a_halt_wakes_who_waits() -> None:
@@ -168,3 +228,25 @@ def test_the_key_and_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     found = access(None, "OTHER_KEY", "a model")
     assert (found.base_url, found.key, found.key_name) == (OPENAI, KEY, "$OTHER_KEY")
     assert KEY not in repr(found)
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+    for path in (KEY, "%73" + KEY[1:]):
+        with pytest.raises(UserError, match="a key belongs into the environment") as caught:
+            access(f"http://host/{path}/v1", "OPENAI_API_KEY", "a model")
+        assert KEY not in str(caught.value)
+    assert found.hidden(f"I know {KEY}.") == "I know [key]."
+
+
+def test_a_placeholder_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a local server gets for a key is a word; it was once refused, and blacked out, wherever it stood."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    assert access("http://host/none/v1", "OPENAI_API_KEY", "a model").hidden("none") == "none"
+    monkeypatch.setenv("OPENAI_API_KEY", "EMPTY")
+    assert not access("http://host/v1", "OPENAI_API_KEY", "a model").is_in("EMPTY")
+
+
+@pytest.mark.parametrize("count", [-1, 1.0, True, "7", None, 10**400])
+def test_counts_that_are_none(count: object) -> None:
+    """A count too large for a float once ended the run with a traceback when its price was computed."""
+    assert tokens({"n": count}, "n") is None
+    assert tokens([], "n") is None
+    assert tokens({"n": 7}, "n") == 7

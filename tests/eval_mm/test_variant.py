@@ -104,6 +104,9 @@ def test_a_system_text_or_a_file_of_one(tmp_path: Path) -> None:
             read_variant(system=absent)
     with pytest.raises(UserError, match="cannot be read"):
         read_variant(str(tmp_path / "absent.txt"))
+    for empty in ("", " \n"):
+        with pytest.raises(UserError, match="--system: the text is empty"):
+            read_variant(system=empty)
     with pytest.raises(UserError, match="max_new_tokens"):
         read_variant(max_new_tokens=0)
 
