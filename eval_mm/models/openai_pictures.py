@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    from PIL.Image import Exif, Image
 
 KEPT = 8
 """Pictures kept: the questions about one come together."""
 
 PNG_MODES = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 """What a PNG can hold as it is."""
+
+ORIENTATION = 0x0112
+"""The field of EXIF that says which side is up."""
 
 
 class PictureError(Exception):
@@ -82,7 +85,7 @@ class Pictures:
             if smaller is not None:
                 shown = _smooth(shown).resize(smaller, Pillow.Resampling.LANCZOS)
             packed = io.BytesIO()
-            shown.save(packed, "PNG")
+            shown.save(packed, "PNG", exif=_turned(image))
             return Sent(_url("png", packed.getvalue()), shown.size)
 
     def _smaller(self, size: tuple[int, int]) -> tuple[int, int] | None:
@@ -107,7 +110,32 @@ def _kind(raw: bytes) -> str | None:
 def _still(image: "Image") -> "Image":
     """The first frame, in colours that a PNG can hold."""
     image.seek(0)
-    return image.copy() if image.mode in PNG_MODES else image.convert("RGB")
+    if image.mode in PNG_MODES:
+        return image.copy()
+    if image.mode in ("I", "F", "I;16B"):
+        return _sixteen_bits(image)
+    shown = image.convert("RGBA" if image.mode in ("PA", "La", "RGBa") else "RGB")
+    shown.info.pop("icc_profile", None)  # that of other colours: readers of PNG refuse it or paint it wrong
+    return shown
+
+
+def _sixteen_bits(image: "Image") -> "Image":
+    """Numbers as greys; ValueError where a PNG has no such grey: the picture would be another."""
+    whole = image if image.mode == "F" else image.convert("I")
+    low, high = whole.getextrema()
+    if image.mode == "F" or not 0 <= low <= high < 1 << 16:  # type: ignore[operator]
+        raise ValueError(f"its pixels are numbers from {low} to {high}, which no PNG can hold")
+    return whole.convert("I;16")
+
+
+def _turned(image: "Image") -> "Exif":
+    """Which side of the picture is up, where its file says so: lost, it would lie on its side."""
+    from PIL import Image as Pillow
+
+    found, up = Pillow.Exif(), image.getexif().get(ORIENTATION)
+    if up is not None:
+        found[ORIENTATION] = up
+    return found
 
 
 def _smooth(image: "Image") -> "Image":

@@ -6,12 +6,13 @@ that names it, and an answer that is none is that sample's error: nothing wrong 
 
 import hashlib
 import importlib
-import math
+import json
 import sys
 import traceback
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.util import find_spec
+from numbers import Integral, Real
 from pathlib import Path
 from types import ModuleType
 from typing import Any, get_args
@@ -23,6 +24,7 @@ from eval_mm.schema import BoxScale, ModelInfo, Prediction, Request
 TEXTS = ("text", "reasoning")
 OPTIONAL_TEXTS = ("error", "stop_reason")
 COUNTS = ("prompt_tokens", "new_tokens")
+MISSING = object()
 
 
 class OwnBackend:
@@ -48,9 +50,10 @@ class OwnBackend:
         backend = _guarded(spec, made) if loader is None else _guarded(spec, loader, spec, value, settings)
         if not callable(getattr(backend, "generate", None)):
             raise UserError(f"--model {spec}: has no method 'generate(requests)'")
-        if not hasattr(backend, "info"):
+        info = _guarded(spec, getattr, backend, "info", MISSING)
+        if info is MISSING:
             raise UserError(f"--model {spec}: has no attribute 'info', an eval_mm.schema.ModelInfo")
-        return cls(spec, backend, _info(spec, backend.info, made, settings))
+        return cls(spec, backend, _info(spec, info, made, settings))
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
         """The object's answers, each checked; what it never answers is an error of that sample.
@@ -118,11 +121,7 @@ def _class_of(spec: str, value: str) -> Any:
         raise UserError(f"--model {spec}: expected py:module:Class, such as py:my_model:MyModel")
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
-    try:
-        known = find_spec(name) is not None
-    except ModuleNotFoundError:  # a package of the name is missing
-        known = False
-    if not known:
+    if not _guarded(spec, _is_there, name):
         raise UserError(f"--model {spec}: no module '{name}' in the current folder or on PYTHONPATH")
     module: ModuleType = _guarded(spec, importlib.import_module, name)
     if not hasattr(module, attribute):
@@ -133,14 +132,35 @@ def _class_of(spec: str, value: str) -> Any:
     return found
 
 
+def _is_there(name: str) -> bool:
+    """Whether there is such a module; its packages are imported, and raise what they raise."""
+    try:
+        return find_spec(name) is not None
+    except ModuleNotFoundError as error:
+        if f"{name}.".startswith(f"{error.name}."):
+            return False
+        raise
+
+
 def _info(spec: str, info: Any, made: Any, settings: Settings) -> ModelInfo:
     """What the class says of its model, checked; without a fingerprint the module's code stands for it."""
     if not isinstance(info, ModelInfo):
         raise UserError(f"--model {spec}: info is {_kind(info)}, expected eval_mm.schema.ModelInfo")
-    for field in ("name", "fingerprint", "protocol"):
+    for field in ("name", "fingerprint", "protocol", "compute"):
         text = getattr(info, field)
         if not isinstance(text, str) or not text.isprintable() or (field == "name" and not text.strip()):
             raise UserError(f"--model {spec}: info.{field} is {text!r:.60}, expected a text of one line")
+    for field in ("chat", "plain", "demo"):
+        if not isinstance(getattr(info, field), bool):
+            raise UserError(f"--model {spec}: info.{field} is {getattr(info, field)!r:.60}, expected a bool")
+    if info.parameters is not None and not isinstance(info.parameters, int):
+        raise UserError(
+            f"--model {spec}: info.parameters is {info.parameters!r:.60}, expected a whole number"
+        )
+    try:
+        json.dumps(dict(info.settings), allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"--model {spec}: info.settings: expected what JSON can hold ({error})") from None
     if info.box_scale not in (*get_args(BoxScale), None):
         raise UserError(
             f"--model {spec}: info.box_scale is {info.box_scale!r:.60}, expected one of "
@@ -164,10 +184,29 @@ def _code(made: Any) -> str:
 
 def _checked(found: Prediction, request: Request) -> Prediction:
     """An answer whose fields are what they must be; else one that says in its error which is not."""
-    if found.choice_logprobs is not None and isinstance(found.choice_logprobs, list):
-        found = replace(found, choice_logprobs=tuple(found.choice_logprobs))
+    found = _plain(found)
     problem = _problem(found, request)
     return found if problem is None else Prediction(found.id, error=f"the back end's answer: {problem}")
+
+
+def _plain(found: Prediction) -> Prediction:
+    """The same answer in Python's own numbers, which can be written as JSON; NumPy's cannot."""
+    told: dict[str, Any] = {}
+    for field in COUNTS:
+        value = getattr(found, field)
+        if isinstance(value, Integral) and not isinstance(value, bool):
+            told[field] = int(value)
+    if isinstance(found.choice_logprobs, list | tuple):
+        told["choice_logprobs"] = tuple(map(_number, found.choice_logprobs))
+    if isinstance(found.image_size, list | tuple):
+        told["image_size"] = tuple(
+            int(side) if isinstance(side, Integral) else side for side in found.image_size
+        )
+    return replace(found, **told)
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, Real) and not isinstance(value, int) else value
 
 
 def _problem(found: Prediction, request: Request) -> str | None:
@@ -180,6 +219,13 @@ def _problem(found: Prediction, request: Request) -> str | None:
         value = getattr(found, field)
         if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
             return f"{field} is {value!r:.40}, expected a whole number"
+    size = found.image_size
+    if size is not None and (
+        not isinstance(size, tuple)
+        or len(size) != 2
+        or not all(isinstance(side, int) and side > 0 for side in size)
+    ):
+        return f"image_size is {size!r:.60}, expected width and height in pixels"
     ranks = found.choice_logprobs
     if found.error is not None:
         return None
@@ -189,7 +235,7 @@ def _problem(found: Prediction, request: Request) -> str | None:
         return None
     if not isinstance(ranks, tuple) or len(ranks) != len(request.choices):
         return f"choice_logprobs is {ranks!r:.60}, expected {len(request.choices)} numbers"
-    if not all(isinstance(rank, int | float) and math.isfinite(rank) for rank in ranks):
+    if not all(isinstance(rank, int | float) and abs(rank) <= sys.float_info.max for rank in ranks):
         return f"choice_logprobs is {ranks!r:.60}, expected finite numbers"
     return None
 

@@ -2,15 +2,16 @@
 
 import base64
 import io
+import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image as Pillow
 
-from eval_mm.calls.faults import Again, Stop
+from eval_mm.calls.faults import Again
 from eval_mm.models.openai_pictures import KEPT, PictureError, Pictures
-from eval_mm.models.openai_wire import Chat, Parts, split_reasoning
+from eval_mm.models.openai_wire import Chat, NoRanksError, Parts, split_reasoning
 from eval_mm.schema import Image, Mark, Prediction, Request
 
 CHAT = Chat({"model": "m"}, "max_tokens")
@@ -122,8 +123,9 @@ def test_options_are_ranked_by_their_letters() -> None:
     found = read(tops(("B", -0.5), (" A", -1.0), ("A", -3.0), ("The", -4.0)), choices=choices)
     assert found.choice_logprobs == (-1.0, -0.5, -4.0)
     assert read(tops(("The", -0.1), ("I", -3.0)), choices=choices).choice_logprobs == ()
-    for value in (reply(), reply(logprobs=None), reply(logprobs={"content": []}), tops(("A", float("nan")))):
-        with pytest.raises(Stop, match="returns no log-probabilities, by which"):
+    spoilt = [tops(("A", number)) for number in (float("nan"), float("inf"), 10**400)]
+    for value in (reply(), reply(logprobs=None), reply(logprobs={"content": []}), *spoilt):
+        with pytest.raises(NoRanksError, match="returns no log-probabilities, by which"):
             read(value, choices=choices)
 
 
@@ -163,7 +165,7 @@ def test_a_prompt_in_parts_as_sent_and_read() -> None:
     assert PARTS.body(ranking, str)["choices"] == [" A", " B"]
     ranked = {"choices": [{"text": "", "finish_reason": "stop", "logprobs_of_choices": [-1.5, -2]}]}
     assert PARTS.read(ranked, ranking).choice_logprobs == (-1.5, -2)
-    for ranks in (None, [-1.0], [-1.0, None], [-1.0, float("nan")], "ab"):
+    for ranks in (None, [-1.0], [-1.0, None], [-1.0, float("nan")], [-1.0, -(10**400)], "ab"):
         with pytest.raises(Again, match="no log-probability for each option"):
             PARTS.read({"choices": [{"text": "", "logprobs_of_choices": ranks}]}, ranking)
     for value in SPOILT:
@@ -207,6 +209,57 @@ def test_other_formats_keep_every_pixel(name: str, tmp_path: Path) -> None:
     assert kind == "png"
     with Pillow.open(path) as before, Pillow.open(io.BytesIO(raw)) as after:
         assert after.tobytes() == before.tobytes()
+
+
+@pytest.mark.parametrize("name", ["a.pgm", "little.tiff", "big.tiff", "a.tiff"])
+def test_sixteen_bits_stay_sixteen(name: str, tmp_path: Path) -> None:
+    """X-rays and depth maps were once sent as white: every grey above 255 was cut to it."""
+    greys = [0, 255, 256, 47_940, 65_535]
+    path, big = tmp_path / name, struct.pack(">5H", *greys)
+    match name:
+        case "a.pgm":
+            path.write_bytes(b"P5 5 1 65535\n" + big)
+        case "little.tiff":
+            Pillow.frombytes("I;16", (5, 1), struct.pack("<5H", *greys)).save(path)
+        case "big.tiff":
+            Pillow.frombytes("I;16B", (5, 1), big).save(path)
+        case _:
+            Pillow.frombytes("I", (5, 1), struct.pack("=5i", *greys)).save(path)
+    kind, raw = content(Pictures().sent(str(path)).url)
+    assert kind == "png"
+    with Pillow.open(io.BytesIO(raw)) as image:
+        assert [image.getpixel((place, 0)) for place in range(5)] == greys
+
+
+@pytest.mark.parametrize(("mode", "raw"), [("F", struct.pack("=f", 0.5)), ("I", struct.pack("=i", 70_000))])
+def test_numbers_that_are_no_colours(mode: str, raw: bytes, tmp_path: Path) -> None:
+    """What no PNG can hold is that sample's error, never another picture."""
+    path = tmp_path / "a.tiff"
+    Pillow.frombytes(mode, (1, 1), raw).save(path)
+    with pytest.raises(PictureError, match="which no PNG can hold"):
+        Pictures().sent(str(path))
+
+
+def test_which_side_is_up_stays_known(tmp_path: Path) -> None:
+    """A photo held upright, made smaller, once lay on its side: its file says how it is turned."""
+    turned = Pillow.Exif()
+    turned[0x0112] = 6
+    path = str(saved(tmp_path / "a.jpg", size=(40, 20), exif=turned))
+    for most in (None, 10):
+        with Pillow.open(io.BytesIO(content(Pictures(most).sent(path).url)[1])) as image:
+            assert image.getexif()[0x0112] == 6
+    plain = str(saved(tmp_path / "b.bmp"))
+    assert not Pillow.open(io.BytesIO(content(Pictures().sent(plain).url)[1])).getexif()
+
+
+def test_the_colours_of_ink_are_left_behind(tmp_path: Path) -> None:
+    """A profile of CMYK in a PNG of RGB is an error to its readers; transparency is no colour and stays."""
+    path = str(saved(tmp_path / "a.tiff", "CMYK", icc_profile=b"of CMYK"))
+    with Pillow.open(io.BytesIO(content(Pictures().sent(path).url)[1])) as image:
+        assert (image.mode, image.info.get("icc_profile")) == ("RGB", None)
+    path = str(saved(tmp_path / "b.tiff", "PA"))
+    with Pillow.open(io.BytesIO(content(Pictures().sent(path).url)[1])) as image:
+        assert image.mode == "RGBA"
 
 
 @pytest.mark.parametrize("name", ["a.gif", "a.webp"])

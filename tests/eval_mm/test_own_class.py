@@ -147,6 +147,8 @@ SPOILT = {
     "an error that is none": ("error=ValueError('x')", "error is of type ValueError"),
     "a count": ("new_tokens=1.5", "new_tokens is 1.5, expected a whole number"),
     "reasoning": ("reasoning=['a']", "reasoning is of type list"),
+    "a size": ("text='x', image_size=('a', 3)", "image_size is ('a', 3), expected width and height"),
+    "a size of nothing": ("text='x', image_size=(0, 3)", "image_size is (0, 3), expected width and height"),
 }
 
 
@@ -188,6 +190,7 @@ def test_ranks_are_checked() -> None:
         "choice_logprobs=()": None,
         "choice_logprobs=(-1.0,)": "expected 2 numbers",
         "choice_logprobs=(-1.0, float('nan'))": "expected finite numbers",
+        "choice_logprobs=(-1.0, -(10**400))": "expected finite numbers",
         "choice_logprobs='ab'": "expected 2 numbers",
         "text='A'": "no choice_logprobs for the 2 choices",
     }.items():
@@ -199,6 +202,27 @@ def test_ranks_are_checked() -> None:
         else:
             assert said in str(answer.error), given
 
+
+def test_numbers_of_numpy() -> None:
+    """Every second class computes with NumPy, whose numbers JSON cannot hold."""
+    write(
+        "import numpy as np\n"
+        + HEAD
+        + """
+        ranks, size = np.array([-1.5, -2], dtype=np.float32), tuple(np.array([4, 3]))
+        for request in requests:
+            yield Prediction(
+                request.id, choice_logprobs=tuple(ranks), new_tokens=np.int64(3), image_size=size
+            )
+"""
+    )
+    (answer,) = models.load("py:mine:Model").generate([Request("1", ("q",), choices=(" A", " B"))])
+    told = (answer.error, answer.choice_logprobs, answer.new_tokens, answer.image_size)
+    assert told == (None, (-1.5, -2.0), 3, (4, 3))
+    assert json.loads(json.dumps(told)) == [None, [-1.5, -2.0], 3, [4, 3]]
+
+
+MODEL_INFO = "from eval_mm.schema import ModelInfo\nclass Model:\n    def generate(self, r): ...\n    info = "
 
 SHAPES = {
     "py:mine": ("", "expected py:module:Class"),
@@ -224,6 +248,16 @@ SHAPES = {
         "class BadScale:\n    info = ModelInfo('m', box_scale='100')\n    def generate(self, r): ...",
         "info.box_scale is '100', expected one of 999, 1000",
     ),
+    "py:mine:Model": (
+        MODEL_INFO + "ModelInfo('m', settings={'a': len})",
+        "info.settings: expected what JSON",
+    ),
+    "py:mine.x:Model": ("raise ImportError('no CUDA')", "mine.py:1: ImportError: no CUDA"),
+    "py:mine.y:Model": ("import nobody_has_this", "mine.py:1: ModuleNotFoundError: No module named 'nobody"),
+    "py:mine:Sad": (
+        "class Sad:\n    def generate(self, r): ...\n    @property\n    def info(self): return 1 / 0",
+        "mine.py:4: ZeroDivisionError",
+    ),
     "py:mine:Broken": ("def f(:\n    pass", "mine.py:1: SyntaxError"),
     "py:mine:Missing": ("import nobody_has_this", "mine.py:1: ModuleNotFoundError: No module named 'nobody"),
     "py:mine:Late": (
@@ -241,6 +275,23 @@ def test_classes_that_are_none(spec: str, capsys: pytest.CaptureFixture[str]) ->
     assert run(spec=spec) == 2
     assert said in one_error(capsys)
     assert not Path("run/refcoco_val").exists()
+
+
+INFOS = {
+    "compute=7": "info.compute is 7, expected a text",
+    "parameters='7B'": "info.parameters is '7B', expected a whole number",
+    "chat='no'": "info.chat is 'no', expected a bool",
+    "settings={'a': float('nan')}": "info.settings: expected what JSON can hold",
+}
+
+
+@pytest.mark.parametrize("fields", INFOS)
+def test_what_is_said_of_a_model_is_checked(fields: str) -> None:
+    """A manifest that cannot be written, or read back, once cost a run that was already answered."""
+    write(MODEL_INFO + f"ModelInfo('m', {fields})")
+    with pytest.raises(UserError) as caught:
+        models.load("py:mine:Model")
+    assert INFOS[fields] in str(caught.value)
 
 
 def test_what_goes_wrong_among_the_questions_is_not_the_users_fault() -> None:
