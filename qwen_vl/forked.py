@@ -34,15 +34,19 @@ class Run(NamedTuple):
 
 
 class DensePlan(NamedTuple):
-    """Indices and masks; True in a mask where a query does not see a key. Queries are sorted by block."""
+    """Indices and masks; True in a mask where a query does not see a key, None where all see all. Queries are
+    sorted by block.
+    """
 
     order_T: Tensor | None
     back_T: Tensor | None
     runs: tuple[Run, ...]
-    unseen_T1P: Tensor
+    longest: int  # prefix
+    unseen_T1P: Tensor | None
     rectangle: tuple[int, int]
+    longest_own: int
     places_T: Tensor | None  # row * L + column; None where every row has one query
-    unseen_M1LS: Tensor
+    unseen_M1LS: Tensor | None
 
 
 class DenseKernel:
@@ -83,14 +87,17 @@ class DenseKernel:
         def tensor(values: np.ndarray) -> Tensor:
             return torch.from_numpy(values).to(device)
 
+        unseen_prefix = np.arange(longest) >= seen_by_T[:, None, None]
         return DensePlan(
             order_T=None if sorted_already else tensor(order),
             back_T=None if sorted_already else tensor(np.argsort(order)),
             runs=_runs(queries[order], blocks[order], prefixes[order]),
-            unseen_T1P=tensor(np.arange(longest) >= seen_by_T[:, None, None]),
+            longest=longest,
+            unseen_T1P=tensor(unseen_prefix) if unseen_prefix.any() else None,
             rectangle=(rows, columns),
+            longest_own=unseen.shape[-1],
             places_T=None if single else tensor(np.repeat(np.arange(rows) * columns, queries) + column_T),
-            unseen_M1LS=tensor(unseen[:, None]),
+            unseen_M1LS=tensor(unseen[:, None]) if unseen.any() else None,
         )
 
     def forked(self, q_THD: Tensor, blocks: KeysValues, own: KeysValues, plan: DensePlan) -> Tensor:
@@ -99,12 +106,13 @@ class DenseKernel:
         if own[0].ndim == 3:
             keys_MHSD, values_MHSD = (_spread(part, plan).transpose(1, 2) for part in own)
         else:
-            n_rows, n_keys = plan.unseen_M1LS.shape[0], plan.unseen_M1LS.shape[-1]
+            n_rows, n_keys = plan.rectangle[0], plan.longest_own
             keys_MHSD, values_MHSD = (part[:n_rows, :, :n_keys] for part in own)
         scores_MHLS = _spread(q_THD, plan).transpose(1, 2) @ keys_MHSD.transpose(-1, -2)
-        scores_MHLS.masked_fill_(plan.unseen_M1LS, -torch.inf)
+        if plan.unseen_M1LS is not None:
+            scores_MHLS.masked_fill_(plan.unseen_M1LS, -torch.inf)
         scores_THS = _gather(scores_MHLS, plan)
-        n_shared = plan.unseen_T1P.shape[-1]
+        n_shared = plan.longest
         if n_shared:
             scores_THS = torch.cat((self._shared_scores(q_THD, blocks[0], plan), scores_THS), dim=-1)
         weights_THS = scores_THS.softmax(dim=-1, dtype=torch.float32).to(q_THD.dtype)
@@ -118,21 +126,33 @@ class DenseKernel:
         if plan.order_T is not None:
             q_THD = q_THD.index_select(0, plan.order_T)
         n_queries, n_heads, _ = q_THD.shape
-        scores_THP = q_THD.new_full((n_queries, n_heads, plan.unseen_T1P.shape[-1]), -torch.inf)
-        for run in plan.runs:
-            q_GHRD = _by_block(q_THD, run)
-            keys_GHPD = keys_NHPD[run.blocks, :, : run.length]
-            _by_block(scores_THP[..., : run.length], run).copy_(q_GHRD @ keys_GHPD.transpose(-1, -2))
-        scores_THP.masked_fill_(plan.unseen_T1P, -torch.inf)
+
+        def scores(run: Run) -> Tensor:
+            return _by_block(q_THD, run) @ keys_NHPD[run.blocks, :, : run.length].transpose(-1, -2)
+
+        if _is_whole(plan.runs, n_queries):
+            scores_THP = scores(plan.runs[0]).transpose(1, 2).flatten(0, 1)
+        else:
+            scores_THP = q_THD.new_full((n_queries, n_heads, plan.longest), -torch.inf)
+            for run in plan.runs:
+                _by_block(scores_THP[..., : run.length], run).copy_(scores(run))
+        if plan.unseen_T1P is not None:
+            scores_THP.masked_fill_(plan.unseen_T1P, -torch.inf)
         return scores_THP if plan.back_T is None else scores_THP.index_select(0, plan.back_T)
 
     def _shared_values(self, weights_THP: Tensor, values_NHPD: Tensor, plan: DensePlan) -> Tensor:
         if plan.order_T is not None:
             weights_THP = weights_THP.index_select(0, plan.order_T)
-        mixed_THD = weights_THP.new_zeros(*weights_THP.shape[:2], values_NHPD.shape[-1])
-        for run in plan.runs:
-            weights_GHRP = _by_block(weights_THP[..., : run.length], run)
-            _by_block(mixed_THD, run).copy_(weights_GHRP @ values_NHPD[run.blocks, :, : run.length])
+
+        def mixed(run: Run) -> Tensor:
+            return _by_block(weights_THP[..., : run.length], run) @ values_NHPD[run.blocks, :, : run.length]
+
+        if _is_whole(plan.runs, len(weights_THP)):
+            mixed_THD = mixed(plan.runs[0]).transpose(1, 2).flatten(0, 1)
+        else:
+            mixed_THD = weights_THP.new_zeros(*weights_THP.shape[:2], values_NHPD.shape[-1])
+            for run in plan.runs:
+                _by_block(mixed_THD, run).copy_(mixed(run))
         return mixed_THD if plan.back_T is None else mixed_THD.index_select(0, plan.back_T)
 
 
@@ -161,6 +181,11 @@ def _runs(queries: np.ndarray, blocks: np.ndarray, prefixes: np.ndarray) -> tupl
                 found.append(Run(slice(start, end), slice(block, block + 1), int(prefixes[first])))
         start = end
     return tuple(found)
+
+
+def _is_whole(runs: Sequence[Run], n_queries: int) -> bool:
+    """Whether one run has all queries, as a single row has."""
+    return len(runs) == 1 and runs[0].queries == slice(0, n_queries)
 
 
 def _by_block(x_THS: Tensor, run: Run) -> Tensor:
