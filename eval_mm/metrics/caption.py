@@ -2,8 +2,9 @@
 
 Followed: pycocoevalcap 1.2 (https://github.com/salaniz/pycocoevalcap), the scorers of COCO's caption
 evaluation (https://arxiv.org/abs/1504.00325). Tokens: eval_mm/metrics/ptb.py. CIDEr-D is ours
-(eval_mm/metrics/cider.py); BLEU and ROUGE-L are computed by that package, METEOR and SPICE by the Java
-programs in it (eval_mm/metrics/meteor.py, eval_mm/metrics/spice.py). Each module names its deviations.
+(eval_mm/metrics/cider.py); BLEU (eval_mm/metrics/bleu.py) and ROUGE-L are computed by that package, METEOR
+and SPICE by the Java programs in it (eval_mm/metrics/meteor.py, eval_mm/metrics/spice.py). Each module names
+its deviations.
 
 The tokens of the last texts are remembered: Java takes half a second to start, and several metrics of one
 split, or several protocols of one task, ask for the same tokens.
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from eval_mm.metrics import ptb
+from eval_mm.metrics.bleu import bleu
 from eval_mm.metrics.caption_cache import TokenizedReferences, tokenized_references
 from eval_mm.metrics.cider import cider_d
 from eval_mm.metrics.java import scorers
@@ -28,7 +30,7 @@ Extra = Literal["bleu", "rouge_l", "meteor", "spice"]
 EXTRAS: tuple[Extra, ...] = get_args(Extra)
 
 Found = dict[str, tuple[float, list[float] | None]]
-"""By name of the metric: its value for the split, and its value per image or None where there is none."""
+"""By name of the metric: its value for the split, and by image the values that its error is made of."""
 
 
 def tokenize(texts: Sequence[str]) -> list[str]:
@@ -66,19 +68,13 @@ def extra_scores(
 ) -> Found:
     """`bleu_1` to `bleu_4`, `rouge_l`, `meteor` or `spice`, 0 to 1; arguments and errors as `caption_scores`.
 
-    BLEU is a number of the whole split only. METEOR of the split is computed from its summed statistics, so
-    it is not the mean of the images' METEOR.
+    METEOR of the split is computed from its summed statistics, so it is not the mean of the images' METEOR;
+    an image has no BLEU of its own, its values are how it moves that of the split.
     """
     assert len(captions) == len(references), f"{len(captions)} captions for {len(references)} images"
     if not captions:
         return {}
     return _COMPUTE[name](tokenize(captions), _known(references, cache).tokens)
-
-
-def _bleu(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> Found:
-    scorer = _published("bleu.bleu", "Bleu")(4)
-    values, _ = scorer.compute_score(*_by_image(references, candidates), verbose=0)
-    return {f"bleu_{n}": (float(value), None) for n, value in enumerate(values, start=1)}
 
 
 def _rouge_l(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> Found:
@@ -95,7 +91,7 @@ def _spice(candidates: Sequence[str], references: Sequence[Sequence[str]]) -> Fo
 
 
 _COMPUTE: dict[Extra, Callable[[Sequence[str], Sequence[Sequence[str]]], Found]] = {
-    "bleu": _bleu,
+    "bleu": bleu,
     "rouge_l": _rouge_l,
     "meteor": _meteor,
     "spice": _spice,

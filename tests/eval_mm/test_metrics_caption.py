@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from eval_mm.errors import UserError
 from eval_mm.metrics import caption_cache, java, spice
+from eval_mm.metrics.bleu import bleu
 from eval_mm.metrics.caption import EXTRAS, caption_scores, extra_scores, tokenize
 from eval_mm.metrics.cider import cider_d
 from eval_mm.metrics.meteor import meteor
+from eval_mm.stats import clustered_stderr
 from tests.conftest import SHARED
 
 GOLDENS = json.loads((Path(__file__).parents[1] / "goldens" / "captions.json").read_text(encoding="utf-8"))
@@ -107,7 +109,9 @@ def test_no_text_raises(tmp_path_factory: pytest.TempPathFactory, split: list[tu
     assert all(0 <= score <= 10 for score in found)
     for name in ("bleu", "rouge_l"):
         for value, values in extra_scores(name, captions, references, folder).values():
-            assert all(0 <= each <= 1 for each in [value, *(values or [])])
+            assert 0 <= value <= 1
+            assert values is None or mean(values) == pytest.approx(value)
+            assert name == "bleu" or all(0 <= each <= 1 for each in values or [])
 
 
 @pytest.mark.parametrize("row", GOLDENS[3:7:3])
@@ -116,6 +120,31 @@ def test_bleu_and_rouge_l_equal_the_package(row: dict[str, list[Any]]) -> None:
     bleu = extra_scores("bleu", row["candidates"], row["references"])
     assert [value for value, _ in bleu.values()] == pytest.approx(row["bleu"], abs=1e-9)
     assert extra_scores("rouge_l", row["candidates"], row["references"])["rouge_l"][1] == row["rouge_l"]
+
+
+@pytest.mark.parametrize("shortest", [1.0, 0.4], ids=["long captions", "captions that are too short"])
+def test_the_error_of_bleu_is_that_of_images_drawn_again(shortest: float) -> None:
+    """BLEU had no error bar; without the penalty of short captions BLEU-1's is a third of what it is."""
+    random, words = np.random.default_rng(4), np.array([*"abcdefgh"])
+    references = [[" ".join(random.choice(words, 14)) for _ in range(2)] for _ in range(150)]
+    captions = []
+    for texts in references:
+        text = np.where(random.random(14) < random.random(), texts[0].split(), random.choice(words, 14))
+        captions.append(" ".join(text[: round(14 * random.uniform(shortest, 1))]))
+    drawn = [random.integers(0, 150, 150) for _ in range(150)]
+    again = [bleu([captions[n] for n in row], [references[n] for n in row]) for row in drawn]
+    for name, (value, values) in bleu(captions, references).items():
+        assert values is not None
+        assert mean(values) == pytest.approx(value)
+        error = clustered_stderr(values, range(150))
+        assert error == pytest.approx(np.std([found[name][0] for found in again]), rel=0.2), name
+
+
+def test_bleu_of_nothing_that_matches_has_no_error() -> None:
+    """No two words match: the figure is a rounding guard of the package, and no errors can be made of it."""
+    found = bleu(["one", "two"], [["one"], ["two words"]])
+    assert found["bleu_1"][1] is not None
+    assert (found["bleu_2"][1], found["bleu_4"][1]) == (None, None)
 
 
 @pytest.mark.slow
