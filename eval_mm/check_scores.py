@@ -94,7 +94,13 @@ def _compare(scored: Scored, folder: Path, on_request: Sequence[str], beside: st
         key for key in dict.fromkeys((*expected, *held)) if not _same(held.get(key), expected.get(key))
     ]
     findings = []
-    if differing:
+    if differing == ["metrics"] and _same(_values(held), _values(expected)):
+        again = f"score {folder.parent}{f' --protocol {beside}' if beside else ''}"
+        findings.append(
+            f"{results.name}: the numbers are those of its answers, their errors and intervals are of "
+            f"another version; python -m eval_mm {again} makes them anew"
+        )
+    elif differing:
         findings.append(f"{results.name} is not what its answers give now: {', '.join(differing)}")
     if different := _different_line(scores, jsonl(scored.judged.rows())):
         findings.append(f"{scores.name} is not what its answers give now: {different}")
@@ -125,6 +131,14 @@ def _without_further_metrics(held: dict[str, Any], expected: Mapping[str, Any]) 
     further = [name for name in metrics if name not in expected["metrics"]]
     held["metrics"] = {name: value for name, value in metrics.items() if name not in further}
     return further
+
+
+def _values(result: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The numbers of a result without their errors; None where its metrics have another shape."""
+    metrics = result.get("metrics")
+    if not isinstance(metrics, dict) or not all(isinstance(metric, dict) for metric in metrics.values()):
+        return None
+    return {name: metric.get("value") for name, metric in metrics.items()}
 
 
 def _different_line(path: Path, expected: bytes) -> str:

@@ -237,7 +237,7 @@ class Task:
     `lines` cuts the file into numbered JSON rows. `needs` is the extra of the package without which no score
     can be made. `own` is what a file of one's own is made from, for the manifest. `unscored` says in a word
     or two what the answers are where samples have no target. `version` rises whenever a change could alter a
-    number.
+    number; its error may change without: no ranking hangs on that, and `check` says it.
 
     A task with `members` has no file: it is their samples, in order, ids as `<member>/<id>`, and is computed
     from their scores.

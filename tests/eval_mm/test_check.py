@@ -236,6 +236,22 @@ def test_a_scored_part_is_checked_as_a_part(out: Path) -> None:
     assert len(found.said("findings")) == 1
 
 
+def test_errors_of_an_earlier_version_are_told_from_other_numbers(out: Path) -> None:
+    """When intervals were made anew, older runs were said to have numbers that their answers do not give."""
+    path = out / TASK / "result.json"
+    fields = json.loads(path.read_text(encoding="utf-8"))
+    fields["metrics"]["accuracy@0.5"] |= {"ci95": [90.0, 110.0]}
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    (found,) = findings(out)
+    assert "the numbers are those of its answers, their errors and intervals are of another version" in found
+    assert f"python -m eval_mm score {out} makes them anew" in found
+    eval_mm.score(out)
+    assert findings(out) == []
+    fields["metrics"]["accuracy@0.5"] |= {"value": 90.0}
+    path.write_text(json.dumps(fields), encoding="utf-8")
+    assert findings(out) == [f"{TASK}: result.json is not what its answers give now: metrics"]
+
+
 def test_metrics_added_later_are_no_fault(tmp_path: Path) -> None:
     """`score --metrics` adds numbers that the run was not asked for."""
     run(ScriptedModel(lambda request: "a red cat"), ["nocaps_val"], "demo", out=tmp_path / "run")
