@@ -136,7 +136,7 @@ def test_the_detectable_difference_is_shown_in_four_of_five_tries() -> None:
 
 @pytest.mark.parametrize("gained", range(1, 6))
 def test_no_difference_is_detectable_that_the_guard_forbids(gained: int) -> None:
-    """Where one of 500 pictures differs, two errors are less than 3 pictures, which never show a difference."""
+    """Where one of 500 pictures differs, three errors are 3 pictures, which never show a difference."""
     detectable = answers(gained, 0, 500 - gained).detectable
     assert detectable is not None
     assert detectable >= 100 * 6 / 500 - 1e-9
