@@ -84,7 +84,8 @@ def read_asked(name: str, run: Run, questions: Questions, wanted: Iterable[str])
     """How a run asked a task, with its answers to the wanted samples."""
     result = run.results[name]
     few_shot = result.config.get("few_shot")
-    way = result.prompt_protocol + (f", {few_shot['shots']}-shot" if few_shot else "")
+    shots = f", {few_shot['shots']}-shot, seed {few_shot.get('seed')}" if few_shot else ""
+    way = result.prompt_protocol + shots
     task = questions.task
     if task is None:
         return Asked(result, way)

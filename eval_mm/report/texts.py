@@ -110,11 +110,11 @@ def _text(
             answers.append("")
             continue
         way = None
-        scored = sample is not None and sample.target is not None
-        if scored and one.scorer is not None and one.scorer.name in steps:
-            way = normalised(steps[one.scorer.name](sample), sample, answer.text)
+        taken = steps.get(one.scorer.name) if one.scorer is not None else None
+        if sample is not None and sample.target is not None and taken is not None:
+            way = normalised(taken(sample), sample, answer.text)
             if any(traced.changes for traced in way.references):
-                references[one.scorer.name] = [clip(traced.normalised) for traced in way.references]
+                references[one.result.score_protocol] = [clip(traced.normalised) for traced in way.references]
         if answer.request is not None and one.way not in prompts:
             prompts[one.way] = prompt_parts(answer.request)
         found = answer_facts(answer.row, sample, one.model, answer.request, answer.prediction, way)

@@ -16,6 +16,7 @@ from PIL import Image
 from eval_mm.data import Selection, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.explain import explain
+from eval_mm.few_shot import FewShot
 from eval_mm.report import charts
 from eval_mm.report.asked import Questions, breakdowns
 from eval_mm.report.html import write_html
@@ -263,6 +264,27 @@ def test_runs_on_parts_of_the_rows_share_a_list(tmp_path: Path) -> None:
     assert found["listing"]["values"] == [[1, 1, ABSENT, ABSENT], [1, 1, 1, 1]]
     assert "3" not in found["answers"][0]
     assert found["samples"]["3"]["q"] == "?"
+
+
+def test_prompts_are_those_of_each_way_of_asking(tmp_path: Path) -> None:
+    """Examples drawn by another seed make another prompt; one run's must not be shown as the other's."""
+    for seed in (1, 2):
+        examples = FewShot(2, seed)
+        run(
+            ScriptedModel(lambda request: "x"),
+            ["okvqa_val"],
+            "demo",
+            few_shot=examples,
+            out=tmp_path / f"{seed}",
+        )
+    plain = demo_run(tmp_path / "0", "plain", 3, "okvqa_val")
+    found = group(page(tmp_path / "page.html", plain, tmp_path / "1", tmp_path / "2"), "okvqa_val")
+    ways = [one["way"] for one in found["runs"]]
+    assert ways == ["qwen-vl", "qwen-vl, 2-shot, seed 1", "qwen-vl, 2-shot, seed 2"]
+    prompts = [found["samples"]["1"]["p"][way] for way in ways]
+    assert [prompt.count(2) for prompt in prompts] == [0, 1, 1]  # the third picture
+    assert prompts[1] != prompts[2]
+    assert all(prompt[-1].endswith(prompts[0][-1]) for prompt in prompts)
 
 
 def test_a_file_of_answers_has_a_page_too(tmp_path: Path) -> None:
