@@ -216,9 +216,9 @@ def _check(name: str, run: Run, units: Mapping[str, Units]) -> None:
         stated = run.results[name].metrics.get(key)
         made = number(unit)
         if stated is None or abs(stated.value - made) > TOLERANCE:
-            there = "none" if stated is None else f"{stated.value:.4f}"
+            there = "none" if stated is None else f"{stated.value:.8g}"
             raise DataError(
-                _scores_file(run, name), f"makes {key} {made:.4f}, {RESULT} has {there}; {_again(run)}"
+                _scores_file(run, name), f"makes {key} {made:.8g}, {RESULT} has {there}; {_again(run)}"
             )
 
 

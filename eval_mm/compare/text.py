@@ -100,14 +100,20 @@ def note(task: TaskComparison) -> str:
 
 
 def left_out(found: Comparison) -> Iterator[str]:
-    """What was not compared."""
+    """What was not compared, tasks for the same reason together."""
+    refused: dict[str, list[str]] = {}
     for task in found.tasks:
         if task.refused:
-            yield f"not compared: {task.task}: {task.refused}"
-        for side, number in zip(SIDES, task.num_left_out, strict=True):
-            if number:
-                of_side = f"left out: {number:,} samples of {task.task}"
-                yield f"{of_side} that only {side} has scored, or of another row"
+            refused.setdefault(task.refused, []).append(task.task)
+    yield from (f"not compared: {', '.join(names)}: {why}" for why, names in refused.items())
+    for place, side in enumerate(SIDES):
+        counts = [
+            f"{task.num_left_out[place]:,} samples of {task.task}"
+            for task in found.tasks
+            if task.num_left_out[place]
+        ]
+        if counts:
+            yield f"left out, scored in {side} only or of another row: {', '.join(counts)}"
     for side, names in zip(SIDES, found.only, strict=True):
         if names:
             yield f"only {side} has {', '.join(names)}"

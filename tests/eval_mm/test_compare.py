@@ -124,10 +124,28 @@ def test_samples_of_one_run_only_are_left_out(data: Path, tmp_path: Path) -> Non
     assert (task.num_samples, task.num_left_out) == (10, (0, 14))
     assert task.numbers["accuracy@0.5"].second == 100
     assert (task.gained, task.lost) == (("s1",), ())
-    assert "left out: 14 samples of refcoco_val that only B has scored" in render(found)
+    assert "left out, scored in B only or of another row: 14 samples of refcoco_val" in render(found)
     changes = {one.what: (one.first, one.second) for one in found.differences}
     assert changes["selection limit"] == ("10", "-")
     assert changes["samples"] == ("10", "24")
+
+
+def test_what_is_left_out_of_many_tasks_is_one_line(data: Path, tmp_path: Path) -> None:
+    """Beside a run with --limit a whole one had 29 lines of what is left out above the words one looks for."""
+    others = ("refcoco_testA", "vizwiz_test", "vqav2_testdev")
+    for task in others:
+        questions = [{"id": f"s{n}", "image": f"pictures/{n % 4}.png", "question": "Q?"} for n in range(24)]
+        write_data(data, rows(24, images=4) if task == others[0] else questions, task)
+    for run, limit in (("a", 10), ("b", None)):
+        for task in (TASK, *others):
+            ask(data, tmp_path / run, task=task, limit=limit)
+    lines = " ".join(render(compare_runs(tmp_path / "a", tmp_path / "b")).split())
+    assert (
+        "left out, scored in B only or of another row: 14 samples of refcoco_val, 14 samples of refcoco_testA"
+        in lines
+    )
+    assert "not compared: vizwiz_test, vqav2_testdev: no scores: the answers are not public" in lines
+    assert lines.count("left out") == 1
 
 
 def test_what_differs_comes_first(data: Path, tmp_path: Path) -> None:
@@ -347,7 +365,7 @@ def test_unreadable_files_are_told_in_one_line(runs: tuple[Path, Path]) -> None:
         (
             '"value": 1.0',
             '"value": 0.0',
-            r"scores.jsonl: makes accuracy@0.5 87.5000, result.json has",
+            r"scores.jsonl: makes accuracy@0.5 87.5, result.json has 91.666667",
         ),
         (whole[0].splitlines()[0] + "\n", "", r"scores.jsonl: has 23 samples, result.json has 24; score the"),
     ):
