@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from measure_rounding import differing
+from measure_rounding import asked_of, number
 
 from eval_mm.console import align
 from qwen_vl.checkpoint import DTYPES, pick_device, pick_dtype
@@ -27,8 +27,8 @@ from qwen_vl.options import Parser, positive
 from qwen_vl.profiling.arithmetic import useful_flop
 from qwen_vl.profiling.command import CONFIGS
 from qwen_vl.profiling.machine import describe, matrix_peak
-from qwen_vl.profiling.measuring import Job, Measured, measure_alone
-from qwen_vl.profiling.sizes import check_memory, size_of
+from qwen_vl.profiling.measuring import Job, Measured, measure, measure_alone
+from qwen_vl.profiling.sizes import check_memory, make, size_of
 
 TESTDEV = 398
 """Pictures of GQA testdev, with 31.6 questions each."""
@@ -98,11 +98,12 @@ def measured(arguments: argparse.Namespace, required: bool) -> int:
     print(f"matrix peak {peak / 1e12:.3g} TFLOP/s, measured; {arguments.images} pictures\n", flush=True)
     job = Job(arguments.config, str(device), arguments.dtype, "fast", threads=torch.get_num_threads())
     rows = figures(replace(job, images=arguments.images), peak, arguments.whole)
-    found = differing(arguments.config, device, arguments.dtype, arguments.samples)
-    what = f"answers of fast and reference that differ, of {found.samples}"
-    rows.append(Row(what, 100 * found.engines / found.samples, "%"))
-    what = f"answers of reference in {arguments.dtype} and float32 that differ"
-    rows.append(Row(what, 100 * found.reference / found.samples, "%"))
+    print(f"asking fast and reference: {arguments.samples} questions", file=sys.stderr)
+    with asked_of(arguments.config, arguments.samples) as asked:
+        model = make(arguments.config, device, DTYPES[arguments.dtype])
+        fast, reference = (measure(model, engine, asked).answers for engine in ("fast", "reference"))
+    what = f"answers of fast and reference that differ, of {len(asked)}"
+    rows.append(Row(what, 100 * number(fast, reference) / len(asked), "%"))
     print(align([HEAD, *(row.cells(required) for row in rows)], {0, 2, 3, 4}))
     return int(required and any(row.is_missed for row in rows))
 

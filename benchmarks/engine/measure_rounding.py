@@ -14,6 +14,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -60,21 +61,29 @@ def main() -> int:
 
 def differing(config: str, device: torch.device, dtype: str, samples: int) -> Differing:
     """Asks both engines in this dtype, and the oracle in float32."""
-    with tempfile.TemporaryDirectory() as folder:
-        if config == DEMO:
-            asked = list(demo_queries())[:samples]
-        else:
-            asked = gqa_queries(config, samples, Path(folder))
-            draw_pictures(asked)
+    with asked_of(config, samples) as asked:
         model = make(config, device, DTYPES[dtype])
         fast, reference = (measure(model, engine, asked).answers for engine in ("fast", "reference"))
         del model
         exact = measure(make(config, device, torch.float32), "reference", asked).answers
-
-    def number(first: list[list[float]], second: list[list[float]]) -> int:
-        return sum(one != other for one, other in zip(first, second, strict=True))
-
     return Differing(len(asked), number(fast, reference), number(fast, exact), number(reference, exact))
+
+
+def number(first: list[list[float]], second: list[list[float]]) -> int:
+    """How many answers differ."""
+    return sum(one != other for one, other in zip(first, second, strict=True))
+
+
+@contextmanager
+def asked_of(config: str, samples: int) -> Iterator[list[Query]]:
+    """At most so many questions, their pictures there as long as the context lasts."""
+    with tempfile.TemporaryDirectory() as folder:
+        if config == DEMO:
+            yield list(demo_queries())[:samples]
+        else:
+            asked = gqa_queries(config, samples, Path(folder))
+            draw_pictures(asked)
+            yield asked
 
 
 def lines(found: Differing, dtype: str) -> list[tuple[str, str, str]]:
