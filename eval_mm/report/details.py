@@ -41,8 +41,8 @@ def sample_facts(sample: Sample) -> dict[str, Any]:
 
 
 def prompt_parts(request: Request) -> list[Any]:
-    """The prompt as sent."""
-    parts: list[Any] = []
+    """The prompt as sent, after the system text."""
+    parts: list[Any] = [[f"system: {clip(request.system)}"]] if request.system else []
     pictures = 0
     for part in request.prompt:
         if isinstance(part, Image):
@@ -69,6 +69,8 @@ def answer_facts(
         facts["x"] = clip(row["error"])
     if request is not None and prediction is not None:
         facts |= {"t": clip(prediction.text), "l": limits(request, prediction)}
+        if prediction.reasoning:
+            facts["h"] = clip(prediction.reasoning)
     if way is not None and way.answer is not None and row["error"] is None:
         facts["k"] = [[name, clip(text)] for name, text in way.answer.changes]
         facts["u"] = len(way.answer.steps) - len(way.answer.changes)

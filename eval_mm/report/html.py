@@ -75,6 +75,7 @@ def _facts(
 ) -> dict[str, Any]:
     """What the template shows besides samples."""
     tables = leaderboards(runs, published=published)
+    own = [table for table in tables if any(map(_is_run, table.rows))]
     tasks = views.task_views(runs, published)
     results = [result for run in runs for result in run.results.values()]
     config = {
@@ -85,7 +86,8 @@ def _facts(
     return {
         "runs": views.run_views(runs),
         "comparison": comparison_of(runs, data),
-        "tables": tables,
+        "tables": own if runs else tables,
+        "other_tables": [table for table in tables if table not in own] if runs else [],
         "radar": page_charts.radar(tables, runs),
         "charts": page_charts.overview(tables, runs, published),
         "tasks": tasks,

@@ -15,7 +15,7 @@ from eval_mm.report.cells import Cell, Row, Table, number
 from eval_mm.report.footnotes import with_notes
 from eval_mm.report.notes import Mark, judge_of, marks
 from eval_mm.report.published import Figure, figures
-from eval_mm.report.ranking import ranked
+from eval_mm.report.ranking import alike, ranked
 from eval_mm.report.runs import Run
 from eval_mm.schema import Result
 from eval_mm.tasks import all_tasks
@@ -26,6 +26,9 @@ RUNS = "runs"
 TOLD_BY_COLUMN = {"sub-task"}
 """Notes of published figures that the heading of the column says already."""
 
+
+HASHES = 8
+"""Characters of a hash that are shown."""
 
 MOST_COLUMNS = 11
 """More columns than that are lines."""
@@ -139,7 +142,7 @@ def _table(board: Board, entrants: Sequence[Entrant], known: Sequence[Figure]) -
         )
         for entrant in entrants
     ]
-    rows = [row for row in rows if any(row.cells)] + _published_rows(board, known)
+    rows = _with_files([row for row in rows if any(row.cells)]) + _published_rows(board, known)
     kept = [place for place in range(len(board.columns)) if any(row.cells[place] for row in rows)]
     rows = [replace(row, cells=tuple(row.cells[place] for place in kept)) for row in rows]
     columns = tuple(board.columns[place] for place in kept)
@@ -157,6 +160,32 @@ def _own_cell(column: Column, entrant: Entrant) -> Cell | None:
         if result is not None and metric is not None:
             return Cell(metric.value, number(metric.value), result, metric, marks(result))
     return None
+
+
+def _with_files(rows: Sequence[Row]) -> list[Row]:
+    """The rows, whole results of one column marked where they are of different files of the task's rows."""
+    if not rows:
+        return []
+    columns = []
+    for column in zip(*(row.cells for row in rows), strict=True):
+        files = [_file(cell) for cell in column]
+        differ = len({file for file in files if file is not None}) > 1
+        columns.append(
+            [
+                replace(cell, marks=(*cell.marks, Mark("data", f"of the file of rows {file[:HASHES]}")))
+                if differ and cell is not None and file is not None
+                else cell
+                for cell, file in zip(column, files, strict=True)
+            ]
+        )
+    return [replace(row, cells=cells) for row, cells in zip(rows, zip(*columns, strict=True), strict=True)]
+
+
+def _file(cell: Cell | None) -> str | None:
+    """The hash of the file that a whole result is of; None for what ranks with nothing."""
+    if cell is None or not isinstance(cell.origin, Result) or alike(cell.origin) is None:
+        return None
+    return str(cell.origin.config.get("data_sha256"))
 
 
 def _published_rows(board: Board, known: Sequence[Figure]) -> list[Row]:

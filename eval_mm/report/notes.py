@@ -16,7 +16,7 @@ SERVER = "server"
 class Mark(NamedTuple):
     """One thing to know of a number before it is compared; `percent` where it is of a part of the rows."""
 
-    kind: Literal["demo", "partial", "shots", "scorer", "settings", "version", "unread", "published"]
+    kind: Literal["demo", "partial", "shots", "scorer", "settings", "version", "data", "unread", "published"]
     text: str
     percent: float | None = None
 

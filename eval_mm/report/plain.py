@@ -4,39 +4,68 @@ from collections.abc import Sequence
 
 from eval_mm.console import align, printable
 from eval_mm.report.cells import Table
-from eval_mm.report.layout import NOTE, Box, layout
+from eval_mm.report.layout import NOTE, Box, Group, Layout, layout
 from eval_mm.report.ranking import BEST
 
 BEST_SIGN = "*"
 
 
-def render(tables: Sequence[Table], remarks: Sequence[str]) -> str:
-    """The report as text."""
-    parts = [_table(table) for table in tables]
+def render(tables: Sequence[Table], remarks: Sequence[str], width: int | None = None) -> str:
+    """The report as text; tables wider than `width` in parts, one below the other."""
+    parts = [_table(table, width) for table in tables]
     parts += [f"{BEST_SIGN} {BEST}"] if any(table.has_best for table in tables) else []
     parts += ["\n".join(printable(line) for line in remarks)] if remarks else []
     return "\n\n".join(parts)
 
 
-def _table(table: Table) -> str:
+def _table(table: Table, width: int | None) -> str:
     shape = layout(table)
-    noted = shape.has_notes
-    rows = [["", *line, *([""] if noted else [])] for line in shape.head_lines]
+    lines = [line for group in shape.groups for line in group.lines]
+    columns = [_aligned([line.boxes[place] for line in lines]) for place in range(len(shape.heads))]
+    grids = [_grid(shape, columns, range(len(columns)), noted=shape.has_notes)]
+    below = list(shape.below)
+    if width is not None and max(map(len, grids[0].splitlines())) > width:
+        grids = [_grid(shape, columns, part, noted=False) for part in _parts(shape, columns, width)]
+        below += [f"{line.label}: {line.note}" for line in lines if line.note]
+    below += [f"[{number}] {text}" for number, text in enumerate(table.footnotes, 1)]
+    below += [f"published: {', '.join(table.sources)}"] if table.sources else []
+    grid = "\n\n".join(grids)
+    return "\n".join([printable(shape.title), "", grid, *map(printable, below)])
+
+
+def _grid(shape: Layout, columns: Sequence[Sequence[str]], places: Sequence[int], noted: bool) -> str:
+    """The lines of some columns, with their headings."""
+    rows = [["", *(line[place] for place in places), *([""] if noted else [])] for line in shape.head_lines]
     if noted:
         rows[-1][-1] = NOTE
     num_heads = len(rows)
-    lines = [line for group in shape.groups for line in group.lines]
-    columns = [_aligned([line.boxes[place] for line in lines]) for place in range(len(shape.heads))]
-    texts = iter(zip(*columns, strict=True))
+    texts = iter(zip(*(columns[place] for place in places), strict=True))
     for group in shape.groups:
         if group.title:
-            rows.append([f"[{group.title}]", *[""] * (len(rows[0]) - 1)])
+            rows.append([_title(group), *[""] * (len(rows[0]) - 1)])
         rows += [[line.label, *next(texts), *([line.note] if noted else [])] for line in group.lines]
-    left = {0, len(rows[0]) - 1} if noted else {0}
-    below = [*map(printable, shape.below)]
-    below += [f"[{number}] {printable(text)}" for number, text in enumerate(table.footnotes, 1)]
-    below += [f"published: {printable(', '.join(table.sources))}"] if table.sources else []
-    return "\n".join([printable(shape.title), "", align(rows, left, num_heads), *below])
+    return align(rows, {0, len(rows[0]) - 1} if noted else {0}, num_heads)
+
+
+def _title(group: Group) -> str:
+    return f"[{group.title}]"
+
+
+def _parts(shape: Layout, columns: Sequence[Sequence[str]], width: int) -> list[list[int]]:
+    """The columns that stand together, as many as `width` takes beside the labels, and one at least."""
+    labels = [_title(group) for group in shape.groups if group.title]
+    labels += [line.label for group in shape.groups for line in group.lines]
+    first = max(map(len, labels))
+    parts: list[list[int]] = []
+    room = 0
+    for place, (head, texts) in enumerate(zip(shape.heads, columns, strict=True)):
+        needed = 2 + max(map(len, [*head, *texts]))
+        if not parts or needed > room:
+            parts.append([])
+            room = width - first
+        parts[-1].append(place)
+        room -= needed
+    return parts
 
 
 def _aligned(boxes: Sequence[Box]) -> list[str]:

@@ -167,6 +167,7 @@ function renderSample(task, group, position, current, moves) {
     ["Answer", answer ? answerShown(answer, outcome) : text("(this run was not asked)")],
     ["Read as", answer && told.t && told.a !== told.t.trim() && told.x === undefined ? text(told.a === "" ? "(nothing)" : told.a) : null],
     ["Answer as it is compared", answer ? stepsShown(told) : null],
+    ["Reasoning, not scored", told.h ? text(told.h) : null],
     ["Judged", answer && told.x === undefined ? text(told.e) : null],
     [sample.c ? "Right option" : "References", sample.c ? null : referencesShown(sample, run.scorer)],
     ["Prompt as sent", sample.p && sample.p[run.way] ? promptShown(sample.p[run.way]) : null],
