@@ -114,8 +114,9 @@ def main() -> int:
         f"`python benchmarks/harness/measure_harness.py`: {SAMPLES:,} rows of exact match about {PICTURES:,} "
         f"pictures, a model that takes no time; {machine}. `rows`: read and checked. `stored`: answers read, "
         f"compared with the question by prompt and picture, until the first new question. `asking`: "
-        f"requests, keys, journal. `scoring`: journal read back, every sample once, scores and result written. Limits: "
-        f"{OVERHEAD:.0f} us a sample, {GROWTH:.0f} MB, {RESUME:.0f} s until the first new question.",
+        f"requests, keys, journal. `scoring`: journal read back, every sample once, scores and result "
+        f"written. Limits: {OVERHEAD:.0f} us a sample, {GROWTH:.0f} MB, {RESUME:.0f} s until the first new "
+        f"question.",
         shown,
     )
     return int(any(late))
