@@ -5,8 +5,8 @@
 One image with 500 questions, 100 images with one; four processes that torchrun starts, the last one five
 times slower. The model is a clock: it sleeps for every image it has not just seen and for every question.
 `ideal` is the whole work, each image read once, over the sum of the speeds. Static shards are contiguous
-parts of the rows, as the published scripts deal them (InferenceSampler). A greedy model takes 384 questions before
-it answers one, as an engine with many slots does; the same without a limit on what a process may hold.
+parts of the rows, as the published scripts deal them (InferenceSampler). A greedy model takes 384 questions
+before it answers one, as an engine with many slots does; the same without a limit on what a process may hold.
 
 Prints a table and writes it to README.md beside this script.
 """
