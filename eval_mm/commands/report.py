@@ -1,8 +1,10 @@
 """`report`: runs beside the published figures, as tables, a page to look at every answer, and charts."""
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +26,8 @@ examples:
   python -m eval_mm report results/runs/demo --published --format latex --out tables.tex
   python -m eval_mm report results/runs/demo --published --plots charts
 
-The page is one file that opens without a network. It shows the pictures of at most --max-samples samples of each
-task, failures first, and stays below --max-mb.
+The page is one file that opens without a network. It shows the pictures of at most --max-samples samples of
+each task, failures first, and stays below --max-mb. On a terminal tables that are too wide stand in parts.
 """
 
 FORMATS = ("table", "md", "csv", "latex", "html")
@@ -89,7 +91,7 @@ def command(arguments: argparse.Namespace) -> int:
 
             text = long_form.render(runs, published=arguments.published)
         else:
-            text = _renderer(arguments.format)(tables, said)
+            text = _renderer(arguments.format, out)(tables, said)
         if out is None:
             print(text)
         else:
@@ -111,14 +113,15 @@ def command(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _renderer(name: str) -> "Callable[[Sequence[Table], Sequence[str]], str]":
+def _renderer(name: str, out: Path | None) -> "Callable[[Sequence[Table], Sequence[str]], str]":
+    from eval_mm.report import latex, markdown, plain
+
     if name == "md":
-        from eval_mm.report.markdown import render
-    elif name == "latex":
-        from eval_mm.report.latex import render
-    else:
-        from eval_mm.report.plain import render
-    return render
+        return markdown.render
+    if name == "latex":
+        return latex.render
+    seen = out is None and sys.stdout.isatty()
+    return partial(plain.render, width=shutil.get_terminal_size().columns if seen else None)
 
 
 def _check(arguments: argparse.Namespace) -> None:

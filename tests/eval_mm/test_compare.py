@@ -131,7 +131,7 @@ def test_samples_of_one_run_only_are_left_out(data: Path, tmp_path: Path) -> Non
 
 
 def test_what_is_left_out_of_many_tasks_is_one_line(data: Path, tmp_path: Path) -> None:
-    """Beside a run with --limit a whole one had 29 lines of what is left out above the words one looks for."""
+    """Beside a run with --limit a whole one had 29 lines of what is left out before the words looked for."""
     others = ("refcoco_testA", "vizwiz_test", "vqav2_testdev")
     for task in others:
         questions = [{"id": f"s{n}", "image": f"pictures/{n % 4}.png", "question": "Q?"} for n in range(24)]

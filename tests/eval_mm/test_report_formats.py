@@ -94,6 +94,28 @@ def test_the_terminal_table(published: bool, runs: list[Run]) -> None:
         assert all(len(line) <= len(rules[0]) for line in lines[: lines.index(rules[0])]) if rules else True
 
 
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_a_narrow_terminal_breaks_no_line_of_a_table(width: int, tmp_path: Path) -> None:
+    """Tables of 215 characters were folded by the terminal, every row into three lines below no heading."""
+    splits = ("val", "testA", "testB")
+    boxes = [result(f"refcoco{plus}_{split}", 77.2137) for plus in ("", "+") for split in splits]
+    part = result("refcocog_val", complete=False, num_samples=9, unparsed=0)
+    tables = leaderboards(load_runs([write(tmp_path / "run", *boxes, part)]), published=True)
+    for table in tables:
+        text = plain.render([table], [], width)
+        lines = text.split("\n")
+        assert all(len(line) <= width for line in lines if set(line) == {"-"})
+        for row in () if table.turned else table.rows:
+            told = [line for line in lines if line.startswith((f"{row.name}  ", f"{row.name}: "))]
+            for cell in filter(None, row.cells):
+                assert any(re.search(rf"  {re.escape(cell.text)}(?!\w)", line) for line in told), (row, cell)
+            assert row.note in text
+        assert all(note in text for note in table.footnotes)
+    text = plain.render(tables, [], width)
+    assert text.count("refcocog") == plain.render(tables, []).count("refcocog")
+    assert plain.render(tables, [], 1_000) == plain.render(tables, [])
+
+
 def test_the_best_and_the_notes_in_the_terminal(tmp_path: Path) -> None:
     """A star at the best, its meaning said once; what a footnote's number means stands below its table."""
     one = result(value=91.0)

@@ -131,6 +131,23 @@ def test_own_files_rank_only_where_they_are_the_same_file(tmp_path: Path) -> Non
     assert best(table, "file-my") == {"b"}
 
 
+def test_whole_results_of_different_files_are_marked(tmp_path: Path) -> None:
+    """Two conversions of one benchmark have one name and one count: nothing told that their rows differ."""
+    files = ("aaaaaaaaaaaa", "aaaaaaaaaaaa", "bbbbbbbbbbbb")
+    runs = [
+        write(tmp_path / f"m{place}", result(data_sha256=file), result("refcoco_testA"))
+        for place, file in enumerate(files)
+    ]
+    demo = result(data_sha256="cccccccccccc", demo=True, complete=False, model="d")
+    board = titled(leaderboards(load_runs([*runs, write(tmp_path / "demo", demo)])), BOXES)
+    told = [board.footnotes[number - 1] for number in cell(board, "m (m2)", "refcoco_val").footnotes]
+    assert told == ["of the file of rows bbbbbbbb"]
+    assert not cell(board, "m (m2)", "refcoco_testA").footnotes
+    assert not any("cccc" in note for note in (*board.footnotes, named(board, "d").note))
+    same = titled(leaderboards(load_runs([*runs[:2], tmp_path / "demo"])), BOXES)
+    assert not same.footnotes
+
+
 def test_a_figure_where_less_is_better(tmp_path: Path) -> None:
     """The distance of two orders is better small; bounds and biases are neither good nor bad."""
     names = ("touchstone_score/order_gap", "touchstone_score/position_bias")
