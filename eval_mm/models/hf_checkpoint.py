@@ -66,6 +66,7 @@ def describe(value: str, settings: Settings, fetch: bool = True) -> ModelInfo:
         fingerprint=f"{fingerprint_of(files)}-{dtype}",
         box_scale=settings.box_scale or BOX_SCALES.get(model_type),
         compute=f"{settings.device_map or device}, {dtype}",
+        plain=not _has_chat_template(folder),
     )
 
 
@@ -128,6 +129,19 @@ def _model_type(folder: Path, value: str) -> str:
         f"--model hf:{value}: config.json has model_type {found!r}, which transformers "
         f"{transformers.__version__} does not know as a model of pictures and text{why}"
     )
+
+
+def _has_chat_template(folder: Path) -> bool:
+    """Whether the checkpoint brings a chat template, in which it is then asked everything."""
+    if (folder / "chat_template.jinja").is_file():
+        return True
+    for name in ("chat_template.json", "processor_config.json", "tokenizer_config.json"):
+        if (folder / name).is_file():
+            with _said(str(folder)):
+                fields = json.loads((folder / name).read_text(encoding="utf-8"))
+            if isinstance(fields, dict) and fields.get("chat_template"):
+                return True
+    return False
 
 
 def _compute(settings: Settings) -> tuple[torch.device, str]:

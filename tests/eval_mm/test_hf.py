@@ -76,6 +76,28 @@ def test_every_task_family(family: str, checkpoints: dict[str, Path], tmp_path: 
     assert {outcome.result.prompt_protocol for outcome in report.outcomes} == {"instruct"}
 
 
+def test_a_model_with_a_chat_template_is_asked_in_it_by_name(
+    checkpoints: dict[str, Path], tmp_path: Path
+) -> None:
+    """Protocol qwen-vl in a chat turn is another question; its number once stood under the plain name."""
+    settings = Settings("cpu", "float32", box_scale="fraction")
+    names = {}
+    for family in ("llava", "paligemma"):
+        spec = f"hf:{checkpoints[family]}"
+        assert models.describe(spec, settings) == models.load(spec, settings).info
+        report = run(
+            spec,
+            ["textvqa_val"],
+            "demo",
+            protocol="qwen-vl",
+            selection=Selection(1),
+            settings=settings,
+            out=tmp_path / family,
+        )
+        names[family] = report.outcomes[0].result.prompt_protocol
+    assert names == {"llava": "qwen-vl+chat", "paligemma": "qwen-vl"}
+
+
 @pytest.mark.parametrize("family", tiny_models.FAMILIES)
 def test_an_answer_does_not_depend_on_its_batch(family: str, checkpoints: dict[str, Path]) -> None:
     """Padding that is attended to, or counted as positions, changes the answers of short prompts."""
