@@ -14,7 +14,7 @@ import time
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
-from tests.qwen_vl.serving.running import chat, data_url, picture
+from tests.qwen_vl.serving.running import JSON, chat, data_url, picture
 
 CLIENTS = (1, 4, 16, 64)
 
@@ -54,7 +54,7 @@ def measured(server: str, clients: int, count: int, tokens: int) -> float:
     ]
 
     def ask(body: bytes) -> None:
-        with urllib.request.urlopen(urllib.request.Request(server, body), timeout=600) as reply:
+        with urllib.request.urlopen(urllib.request.Request(server, body, JSON), timeout=600) as reply:
             reply.read()
 
     started = time.perf_counter()

@@ -4,13 +4,13 @@ The engine's thread tells tokens and the end to the loop of the server; whoever 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from qwen_vl.engine import Answer
 from qwen_vl.serving.text import Text
-from qwen_vl.serving.worker import Asked, Worker
+from qwen_vl.serving.worker import Asked, ClosedError, Worker
 
 
 class FailedError(Exception):
@@ -27,10 +27,14 @@ class Ending:
     logprobs: tuple[float, ...] | None = None
 
 
-async def pieces(worker: Worker, asked: Asked, text: Text, ending: Ending) -> AsyncIterator[str]:
-    """The answer's text as it comes; `ending` is filled in when it is over. FailedError says why it failed.
+async def pieces(worker: Worker, asked: Asked, text: Text, ending: Ending) -> AsyncGenerator[str, None]:
+    """The answer's text as it comes; `ending` is filled in when it is over. Close it, so that leaving before
+    the end cancels the request.
 
-    Leaving before the end cancels the request.
+    Raises:
+        BusyError: too much is on its way.
+        ClosedError: the server ends, and this answer with it.
+        FailedError: the engine could not answer.
     """
     loop = asyncio.get_running_loop()
     events: asyncio.Queue[int | Answer] = asyncio.Queue()
@@ -50,6 +54,8 @@ async def pieces(worker: Worker, asked: Asked, text: Text, ending: Ending) -> As
                 return
         if event.error is not None:
             raise FailedError(f"{type(event.error).__name__}: {event.error}")
+        if event.stop_reason == "cancelled":  # by nobody here, so by the end of the server
+            raise ClosedError("the server is shutting down")
         if last := text.end():
             yield last
         ending.logprobs = event.logprobs

@@ -1,45 +1,39 @@
 """The routes: /v1/chat/completions, /v1/completions, /v1/models, /health, in the shapes of OpenAI's API.
 
-https://platform.openai.com/docs/api-reference. What a request may hold is in bodies.py; fields of our own are
-marked there. Every refusal is a JSON error with a reason and the field it is about.
+https://platform.openai.com/docs/api-reference. What a request may hold is in bodies.py, how it is answered in
+replies.py; fields of our own are marked there. Every refusal is a JSON error with a reason and the field that
+it is about.
 """
 
 import asyncio
 import hmac
 import json
 import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import ValidationError
+from starlette.exceptions import HTTPException
 
 from qwen_vl.serving.answering import Ending, FailedError, pieces
 from qwen_vl.serving.asking import Reader, RefusedError
-from qwen_vl.serving.bodies import ChatBody, CompletionBody, Limited
+from qwen_vl.serving.bodies import ChatBody, CompletionBody, Manner
+from qwen_vl.serving.intake import Intake
+from qwen_vl.serving.replies import ChatShape, CompletionShape, HTTPError, Reply, Shape
 from qwen_vl.serving.text import Text
 from qwen_vl.serving.worker import Asked, BusyError, ClosedError, Worker
 
 READERS = 4
-"""Requests whose pictures are decoded at once: what bounds the memory of pictures not yet small."""
+"""Requests whose pictures are decoded at once, and besides as many that fetch theirs: what bounds the memory
+of pictures not yet small.
+"""
 GONE_SECONDS = 0.5
-"""How often a client that waits for a whole answer is looked after."""
-
-AnyBody = TypeVar("AnyBody", ChatBody, CompletionBody)
-Shape = Callable[[str, Ending | None, bool], dict[str, Any]]
-
-
-class HTTPError(Exception):
-    """An answer other than 200."""
-
-    def __init__(
-        self, status: int, message: str, field: str | None = None, headers: dict[str, str] | None = None
-    ):
-        super().__init__(message)
-        self.status, self.field, self.headers = status, field, headers
+"""How often a client that waits for an answer is looked after."""
+PAGES = "/v1/chat/completions, /v1/completions, /v1/models, /health"
 
 
 def make_app(
@@ -50,91 +44,75 @@ def make_app(
     worker: answers. reader: reads requests. name: of the model, as clients say it. max_body: bytes of a
     request. key: what clients must send as bearer; None lets everyone in. about: facts for /v1/models.
     """
-    started = int(time.time())
-    reading = asyncio.Semaphore(READERS)
+    intake = Intake(max_body)
+    entry = {"id": name, "object": "model", "created": int(time.time()), "owned_by": "qwen_vl", **about}
+    reading, fetching = ThreadPoolExecutor(READERS, "reading"), ThreadPoolExecutor(READERS, "fetching")
+    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        yield
-        await asyncio.to_thread(worker.close)
+    async def refused(request: Request, error: Exception) -> JSONResponse:
+        said = _as_reply(error, request)
+        return JSONResponse(said.body(), said.status, said.headers)
 
-    app = FastAPI(lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None)
-
-    @app.exception_handler(HTTPError)
-    async def refused(request: Request, error: HTTPError) -> JSONResponse:
-        return JSONResponse(_error(error), error.status, error.headers)
-
-    @app.exception_handler(404)
-    async def unknown(request: Request, error: Exception) -> JSONResponse:
-        where = "/v1/chat/completions, /v1/completions, /v1/models, /health"
-        return JSONResponse(_error(HTTPError(404, f"no such page; there are {where}")), 404)
+    for kind in (HTTPError, HTTPException, RefusedError, BusyError, ClosedError, FailedError, Exception):
+        app.add_exception_handler(kind, refused)
 
     def check(request: Request) -> None:
         given = request.headers.get("authorization", "")
-        if key is not None and not hmac.compare_digest(given.encode(), f"Bearer {key}".encode()):
+        if key is not None and not hmac.compare_digest(given.encode("latin-1"), f"Bearer {key}".encode()):
             raise HTTPError(401, "a valid API key is needed", headers={"WWW-Authenticate": "Bearer"})
 
-    async def read(
-        request: Request, kind: type[AnyBody], ask: Callable[[AnyBody], Asked]
-    ) -> tuple[AnyBody, Asked]:
-        """The body of a request and the query it is; HTTPError says what is wrong with it."""
+    async def read(request: Request, kind: type[ChatBody] | type[CompletionBody]) -> tuple[Asked, Manner]:
+        """The query that a request is, and how its answer is told; raises what is wrong with it."""
         check(request)
-        content = bytearray()
-        async for piece in request.stream():
-            content += piece
-            if len(content) > max_body:
-                raise HTTPError(413, f"the request has more than {max_body:,} bytes")
-        try:
-            async with reading:
-                body = await asyncio.to_thread(kind.model_validate_json, bytes(content))
-                content.clear()
-                if body.model != name:
-                    raise HTTPError(
-                        404, f"model {body.model!r:.80} is not served here; there is {name!r}", "model"
-                    )
-                return body, await asyncio.to_thread(ask, body)
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-            field = ".".join(str(part) for part in first["loc"])
-            raise HTTPError(400, f"{field}: {first['msg']}" if field else first["msg"], field) from None
-        except RefusedError as error:
-            raise HTTPError(400, str(error), error.field) from None
+        worker.check_room()
+        loop = asyncio.get_running_loop()
+        async with intake.body(request) as content:
+            try:
+                parse: Callable[[bytearray], ChatBody | CompletionBody] = kind.model_validate_json
+                body = await loop.run_in_executor(reading, parse, content)
+            except ValidationError as error:
+                first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+                field = ".".join(str(part) for part in first["loc"])
+                raise HTTPError(400, f"{field}: {first['msg']}" if field else first["msg"], field) from None
+            if body.model != name:
+                raise HTTPError(
+                    404, f"model {body.model!r:.80} is not served here; there is {name!r}", "model"
+                )
+            threads = fetching if reader.has_addresses(body) else reading
+            return await loop.run_in_executor(threads, reader.read, body), body.manner
 
-    async def answered(request: Request, body: Limited, asked: Asked, shape: Shape) -> Response:
+    async def answered(request: Request, asked: Asked, manner: Manner, shape: Shape) -> Response:
         """The reply, whole or as a stream of events."""
-        stops = getattr(body, "stops", ())
-        text = Text(reader.session.loaded.tokenizer, stops, body.skip_special_tokens)
+        text = Text(reader.session.loaded.tokenizer, manner.stops, manner.skip_special_tokens)
         ending = Ending(len(asked.query.ids))
         coming = pieces(worker, asked, text, ending)
-        try:
-            if not body.stream:
-                said = await _watched(request, _joined(coming))
-                return JSONResponse(shape(said, ending, False))
-            first = await anext(coming, None)  # so that refusals have a status
-        except BusyError as error:
-            raise HTTPError(429, f"{error}; try again", headers={"Retry-After": "1"}) from None
-        except ClosedError as error:
-            raise HTTPError(503, str(error), headers={"Retry-After": "30"}) from None
-        except FailedError as error:
-            raise HTTPError(500, str(error)) from None
-        usage = body.stream_options is not None and body.stream_options.include_usage
-        return StreamingResponse(_events(first, coming, ending, shape, usage), media_type="text/event-stream")
+        if not manner.stream:
+            return JSONResponse(shape.whole(await _watched(request, _joined(coming)), ending))
+        first = await _watched(request, anext(coming, ""))  # before a status is said
+        events = _events(first, coming, ending, shape, manner.usage)
+        return StreamingResponse(events, media_type="text/event-stream")
 
     @app.post("/v1/chat/completions")
     async def chat(request: Request) -> Response:
-        body, asked = await read(request, ChatBody, reader.chat)
-        return await answered(request, body, asked, _chat_shape(name, body.stream))
+        asked, manner = await read(request, ChatBody)
+        return await answered(request, asked, manner, ChatShape(name))
 
     @app.post("/v1/completions")
     async def completion(request: Request) -> Response:
-        body, asked = await read(request, CompletionBody, reader.completion)
-        return await answered(request, body, asked, _completion_shape(name))
+        asked, manner = await read(request, CompletionBody)
+        return await answered(request, asked, manner, CompletionShape(name))
 
     @app.get("/v1/models")
-    async def models(request: Request) -> dict[str, Any]:
+    async def models(request: Request) -> Reply:
         check(request)
-        entry = {"id": name, "object": "model", "created": started, "owned_by": "qwen_vl", **about}
         return {"object": "list", "data": [entry]}
+
+    @app.get("/v1/models/{asked:path}")
+    async def model(request: Request, asked: str) -> Reply:
+        check(request)
+        if asked != name:
+            raise HTTPError(404, f"model {asked!r:.80} is not served here; there is {name!r}", "model")
+        return entry
 
     @app.get("/health")
     async def health() -> JSONResponse:
@@ -145,82 +123,64 @@ def make_app(
     return app
 
 
-async def _joined(coming: AsyncIterator[str]) -> str:
-    return "".join([piece async for piece in coming])
+def _as_reply(error: Exception, request: Request) -> HTTPError:
+    """What a client is told of an error; of one that should not be, no more than that it was."""
+    match error:
+        case HTTPError():
+            return error
+        case RefusedError():
+            return HTTPError(400, str(error), error.field)
+        case BusyError():
+            return HTTPError(429, f"{error}; try again", headers={"Retry-After": "1"})
+        case ClosedError():
+            return HTTPError(503, str(error), headers={"Retry-After": "30"})
+        case FailedError():
+            return HTTPError(500, str(error))
+        case HTTPException(status_code=405):
+            allowed = dict(error.headers or {})
+            return HTTPError(405, f"no {request.method} here; there are {PAGES}", headers=allowed)
+        case HTTPException():
+            return HTTPError(error.status_code, f"no such page; there are {PAGES}")
+    return HTTPError(500, "an error inside the server; its log says more")
+
+
+async def _joined(coming: AsyncGenerator[str, None]) -> str:
+    async with aclosing(coming):
+        return "".join([piece async for piece in coming])
 
 
 async def _watched(request: Request, answer: Awaitable[str]) -> str:
-    """The answer, given up when the client goes away."""
+    """The answer, given up when the client goes away, or the server."""
     task = asyncio.ensure_future(answer)
     try:
         while not (await asyncio.wait({task}, timeout=GONE_SECONDS))[0]:
             if await request.is_disconnected():
                 raise HTTPError(499, "the client went away")
         return task.result()
+    except asyncio.CancelledError:
+        raise ClosedError("the server is shutting down") from None
     finally:
         task.cancel()
 
 
 async def _events(
-    first: str | None, coming: AsyncIterator[str], ending: Ending, shape: Shape, usage: bool
+    first: str, coming: AsyncGenerator[str, None], ending: Ending, shape: Shape, usage: bool
 ) -> AsyncIterator[str]:
     """Server-sent events: pieces, the end, the counts if wanted, [DONE]."""
-    try:
-        if first is not None:
-            yield _event(shape(first, None, False))
+    async with aclosing(coming):
+        try:
+            yield _event(shape.begin(first))
             async for piece in coming:
-                yield _event(shape(piece, None, False))
-        yield _event(shape("", ending, False))
-        if usage:
-            yield _event(shape("", ending, True))
-    except FailedError as error:
-        yield _event(_error(HTTPError(500, str(error))))
-    yield "data: [DONE]\n\n"
+                yield _event(shape.go_on(piece))
+            yield _event(shape.end(ending))
+            if usage:
+                yield _event(shape.usage(ending))
+        except FailedError as error:
+            yield _event(HTTPError(500, str(error)).body())
+        except ClosedError as error:
+            yield _event(HTTPError(503, str(error)).body())
+        yield "data: [DONE]\n\n"
 
 
-def _event(value: dict[str, Any]) -> str:
+def _event(value: Reply) -> str:
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
-
-
-def _chat_shape(name: str, stream: bool) -> Shape:
-    common = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": name}
-
-    def shape(text: str, ending: Ending | None, only_usage: bool) -> dict[str, Any]:
-        if not stream:
-            assert ending is not None
-            message = {"role": "assistant", "content": text, "refusal": None}
-            choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": ending.finish_reason}
-            return {**common, "object": "chat.completion", "choices": [choice], "usage": _usage(ending)}
-        chunk: dict[str, Any] = {**common, "object": "chat.completion.chunk", "choices": []}
-        if only_usage:
-            assert ending is not None
-            return {**chunk, "usage": _usage(ending)}
-        delta = {"role": "assistant", "content": text} if ending is None else {}
-        reason = None if ending is None else ending.finish_reason
-        return {**chunk, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}]}
-
-    return shape
-
-
-def _completion_shape(name: str) -> Shape:
-    common = {"id": f"cmpl-{uuid.uuid4().hex}", "object": "text_completion", "created": int(time.time())}
-
-    def shape(text: str, ending: Ending | None, only_usage: bool) -> dict[str, Any]:
-        reason = None if ending is None else ending.finish_reason
-        choice: dict[str, Any] = {"index": 0, "text": text, "logprobs": None, "finish_reason": reason}
-        if ending is not None and ending.logprobs is not None:
-            choice["logprobs_of_choices"] = ending.logprobs
-        reply = {**common, "model": name, "choices": [] if only_usage else [choice]}
-        return reply if ending is None else {**reply, "usage": _usage(ending)}
-
-    return shape
-
-
-def _usage(ending: Ending) -> dict[str, int]:
-    prompt, new = ending.prompt_tokens, ending.new_tokens
-    return {"prompt_tokens": prompt, "completion_tokens": new, "total_tokens": prompt + new}
-
-
-def _error(error: HTTPError) -> dict[str, Any]:
-    kind = "server_error" if error.status >= 500 else "invalid_request_error"
-    return {"error": {"message": str(error), "type": kind, "param": error.field, "code": error.status}}

@@ -1,7 +1,9 @@
 """Requests -> queries for the engine, everything about them checked before one waits in line."""
 
 import hashlib
-from collections.abc import Callable, Hashable, Iterable, Sequence
+import secrets
+import time
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,13 +17,19 @@ from qwen_vl.image import preprocess
 from qwen_vl.messages import Element
 from qwen_vl.prompt import ImagePart, Special, TokenPrompt, build_prompt
 from qwen_vl.sampling import Sampling
-from qwen_vl.serving.bodies import Address, ChatBody, CompletionBody, ContentMessage, Limited
+from qwen_vl.serving.bodies import Address, ChatBody, CompletionBody, ContentMessage
+from qwen_vl.serving.fetching import Fetch
 from qwen_vl.serving.pictures import Limits, from_url
 from qwen_vl.serving.worker import Asked
 from qwen_vl.session import QwenVL
 from qwen_vl.tokenizer import KEPT_IN_ANSWERS
 
-Fetch = Callable[[str, int], bytes]
+COMPLETION_TOKENS = 16
+"""The longest answer of a completion that does not say, as OpenAI has it."""
+FETCH_SECONDS = 20.0
+"""What fetching all pictures of a request may take."""
+CHARACTERS = 16
+"""Characters that a token may have on average: longer texts are refused before they are cut into tokens."""
 
 
 class RefusedError(Exception):
@@ -42,24 +50,28 @@ class Bounds:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Reads requests for one model."""
+    """Reads requests for one model. `fetch` gets pictures of web addresses, where the server allows any."""
 
     session: QwenVL
     bounds: Bounds
     fetch: Fetch | None = None
 
+    def has_addresses(self, body: ChatBody | CompletionBody) -> bool:
+        """Whether pictures have to be fetched, which takes others' time."""
+        urls = (address.url for _, address in _addresses(body))
+        return self.fetch is not None and any(url[:5].lower() != "data:" for url in urls)
+
+    def read(self, body: ChatBody | CompletionBody) -> Asked:
+        """The query that a request is; RefusedError, also for its pictures."""
+        return self.chat(body) if isinstance(body, ChatBody) else self.completion(body)
+
     def chat(self, body: ChatBody) -> Asked:
-        """A conversation as the checkpoint was taught it; RefusedError, also for pictures."""
-        opened = self._pictures(
-            (f"messages.{place}", part.image_url)
-            for place, message in enumerate(body.messages)
-            if not isinstance(message.content, str)
-            for part in message.content
-            if part.type == "image_url"
-        )
+        """A conversation as the checkpoint was taught it."""
+        self._check_length((text for message in body.messages for text in _texts(message)), "messages")
+        opened = self._pictures(_addresses(body))
         system, turns, query = self._conversation(body.messages, opened)
         try:
-            if body.picture_numbers or not self.session.is_chat:
+            if body.picture_numbers is not False or not self.session.is_chat:
                 prompt = self.session.context(query, turns, system=system)
             elif turns:
                 raise RefusedError("without picture_numbers a conversation has one turn", "picture_numbers")
@@ -71,20 +83,15 @@ class Reader:
                 prompt = chat_turn(self.session.loaded.tokenizer, parts, SYSTEM if system is None else system)
         except ValueError as error:
             raise RefusedError(str(error), "messages") from None
-        limit = body.limit or self.session.defaults.max_new_tokens
-        sampling = self.session.defaults.sampling
-        return self._asked(prompt, body, limit, sampling, chat=self.session.is_chat)
+        defaults, is_chat = self.session.defaults, self.session.is_chat
+        return self._asked(prompt, body, defaults.max_new_tokens, defaults.sampling, chat=is_chat)
 
     def completion(self, body: CompletionBody) -> Asked:
-        """A prompt as it is; RefusedError, also for pictures."""
+        """A prompt as it is."""
         given = body.prompt_parts or ()
-        opened = iter(
-            self._pictures(
-                (f"prompt_parts.{place}", part.image_url)
-                for place, part in enumerate(given)
-                if part.image_url is not None
-            )
-        )
+        texts = (body.prompt, *(part.text for part in given), *(body.choices or ()))
+        self._check_length((text for text in texts if text), "prompt")
+        opened = iter(self._pictures(_addresses(body)))
         parts: list[str | Special | ImagePart] = [] if body.prompt is None else [body.prompt]
         for place, part in enumerate(given):
             if part.mark is not None:
@@ -103,7 +110,7 @@ class Reader:
         options = tuple(tuple(tokenizer.encode_text(choice)) for choice in body.choices or ())
         if not all(options):
             raise RefusedError("a choice is empty", "choices")
-        return self._asked(prompt, body, body.limit or 16, Sampling(), chat=False, options=options)
+        return self._asked(prompt, body, COMPLETION_TOKENS, Sampling(), chat=False, options=options)
 
     def _conversation(
         self, messages: Sequence[ContentMessage], opened: Sequence[Image.Image]
@@ -132,12 +139,25 @@ class Reader:
                 named[0][0],
             )
         opened = []
+        end = time.monotonic() + FETCH_SECONDS
         for place, address in named:
             try:
-                opened.append(from_url(address.url, self.bounds.pictures, self.fetch))
+                image = from_url(address.url, self.bounds.pictures, self.fetch, end - time.monotonic())
             except ImageError as error:
                 raise RefusedError(str(error), place) from None
+            # at once as small as `preprocess` will make it: as they came they could be gigabytes together
+            side = self.session.loaded.config.visual.image_size
+            opened.append(image.resize((side, side), Image.Resampling.BICUBIC))
         return opened
+
+    def _check_length(self, texts: Iterable[str], field: str) -> None:
+        length, most = sum(map(len, texts)), CHARACTERS * self.bounds.context
+        if length > most:
+            raise RefusedError(
+                f"{length:,} characters; this server takes {most:,}, which are more than the "
+                f"{self.bounds.context:,} tokens that it takes",
+                field,
+            )
 
     def _image(self, image: Image.Image) -> ImagePart:
         return ImagePart(preprocess(image, self.session.loaded.config.visual.image_size))
@@ -145,22 +165,25 @@ class Reader:
     def _asked(
         self,
         prompt: TokenPrompt,
-        body: Limited,
-        limit: int,
+        body: ChatBody | CompletionBody,
+        default: int,
         sampling: Sampling,
         *,
         chat: bool,
         options: tuple[tuple[int, ...], ...] = (),
     ) -> Asked:
+        field = "messages" if chat else "prompt"
+        limit = body.limit or max(1, min(default, self.bounds.context - len(prompt.ids)))
         longest = max(map(len, options), default=limit)
         if len(prompt.ids) + longest > self.bounds.context:
             raise RefusedError(
                 f"{len(prompt.ids):,} tokens of prompt and {longest:,} of answer; this server takes "
                 f"{self.bounds.context:,} together",
-                "messages" if chat else "prompt",
+                field,
             )
-        if body.min_tokens > limit:
-            raise RefusedError(f"min_tokens {body.min_tokens} is above the limit {limit}", "min_tokens")
+        least = body.min_tokens or 0
+        if least > limit:
+            raise RefusedError(f"min_tokens {least} is above the limit {limit}", "min_tokens")
         try:
             sampling = sampling.changed(body.temperature, body.top_p, body.top_k)
         except ValueError as error:
@@ -171,13 +194,39 @@ class Reader:
             prompt.ids,
             tuple(keys),
             options,
-            body.min_tokens,
+            least,
             limit,
-            stop_ids(self.session.loaded.tokenizer, chat),
+            self._stop_ids(chat, body.stops),
             sampling if sampling.temperature > 0 else None,
-            body.seed or 0,
+            secrets.randbelow(2**63) if body.seed is None else body.seed,
         )
         return Asked(query, dict(zip(keys, prompt.images, strict=True)))
+
+    def _stop_ids(self, chat: bool, stops: Iterable[str]) -> frozenset[int]:
+        """The model's own ends, and tokens named as stops that would not be seen in the text."""
+        tokenizer = self.session.loaded.tokenizer
+        unseen = {stop for stop in stops if stop in tokenizer.special_ids and stop not in KEPT_IN_ANSWERS}
+        return stop_ids(tokenizer, chat) | {tokenizer.special_id(stop) for stop in unseen}
+
+
+def _addresses(body: ChatBody | CompletionBody) -> Iterator[tuple[str, Address]]:
+    """The pictures of a request, each with the field that it stands in."""
+    if isinstance(body, CompletionBody):
+        for place, part in enumerate(body.prompt_parts or ()):
+            if part.image_url is not None:
+                yield f"prompt_parts.{place}", part.image_url
+        return
+    for place, message in enumerate(body.messages):
+        if not isinstance(message.content, str):
+            for number, piece in enumerate(message.content):
+                if piece.type == "image_url":
+                    yield f"messages.{place}.content.{number}", piece.image_url
+
+
+def _texts(message: ContentMessage) -> list[str]:
+    if isinstance(message.content, str):
+        return [message.content]
+    return [part.text for part in message.content if part.type == "text"]
 
 
 def _elements(message: ContentMessage, pictures: Iterable[Image.Image]) -> list[Element]:

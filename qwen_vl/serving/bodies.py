@@ -4,14 +4,24 @@ The fields of OpenAI's API that a language model of this kind can honour, the on
 neutral value, and a few of our own, marked below.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 MAX_STOPS = 8
+MAX_STOP = 1000
 MAX_CHOICES = 64
 
-Text = Annotated[str, Field(max_length=1_000_000)]
+Stop = Annotated[str, Field(max_length=MAX_STOP)]
+
+
+class Manner(NamedTuple):
+    """How an answer is told: all of a request that is needed while it is answered."""
+
+    stream: bool
+    usage: bool
+    stops: tuple[str, ...]
+    skip_special_tokens: bool
 
 
 class Body(BaseModel):
@@ -31,7 +41,7 @@ class TextPart(Body):
     """Plain text: tags and control tokens in it stay text."""
 
     type: Literal["text"]
-    text: Text
+    text: str
 
 
 class ImagePart(Body):
@@ -42,17 +52,22 @@ class ImagePart(Body):
 
 
 class ContentMessage(Body):
-    """A turn of a conversation."""
+    """A turn of a conversation. What a reply's message has besides, clients send back with it, empty."""
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: Text | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]]
+    content: str | list[Annotated[TextPart | ImagePart, Field(discriminator="type")]]
     name: str | None = None
+    refusal: None = None
+    annotations: Annotated[list[Any], Field(max_length=0)] | None = None
+    audio: None = None
+    function_call: None = None
+    tool_calls: Annotated[list[Any], Field(max_length=0)] | None = None
 
 
 class StreamOptions(Body):
     """What a stream ends with."""
 
-    include_usage: bool = False
+    include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
@@ -61,15 +76,15 @@ class Limited(Body):
 
     model: str
     max_tokens: Annotated[int, Field(ge=1)] | None = None
-    min_tokens: Annotated[int, Field(ge=0)] = 0  # not OpenAI's; vLLM's
+    min_tokens: Annotated[int, Field(ge=0)] | None = None  # not OpenAI's; vLLM's; a stop text still cuts
     temperature: Annotated[float, Field(ge=0, le=100)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0)] | None = None  # not OpenAI's; vLLM's
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None
-    stop: str | Annotated[list[str], Field(max_length=MAX_STOPS)] | None = None
-    stream: bool = False
+    stop: Stop | Annotated[list[Stop], Field(max_length=MAX_STOPS)] | None = None
+    stream: bool | None = None
     stream_options: StreamOptions | None = None
-    skip_special_tokens: bool = False  # not OpenAI's; vLLM's: leave the tags of boxes out of the text
+    skip_special_tokens: bool | None = None  # not OpenAI's; vLLM's: leave the tags of boxes out of the text
     user: str | None = None
     n: Literal[1] | None = None
     presence_penalty: Literal[0] | None = None
@@ -82,13 +97,19 @@ class Limited(Body):
         listed = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return tuple(text for text in listed if text)
 
+    @property
+    def manner(self) -> Manner:
+        """How the answer is told."""
+        usage = self.stream_options is not None and bool(self.stream_options.include_usage)
+        return Manner(bool(self.stream), usage, self.stops, bool(self.skip_special_tokens))
+
 
 class ChatBody(Limited):
     """POST /v1/chat/completions."""
 
     messages: Annotated[list[ContentMessage], Field(min_length=1, max_length=1000)]
     max_completion_tokens: Annotated[int, Field(ge=1)] | None = None
-    picture_numbers: bool = True  # our own: "Picture 1: " before every picture, as the chat model learned it
+    picture_numbers: bool | None = None  # our own: unless false, "Picture 1: " and so on, as it was taught
     logprobs: Literal[False] | None = None
     top_logprobs: Literal[0] | None = None
     response_format: dict[Literal["type"], Literal["text"]] | None = None
@@ -107,7 +128,7 @@ class ChatBody(Limited):
 class PromptPart(Body):
     """Our own: a piece of a prompt: text, mark (a structural token such as <ref>) or picture."""
 
-    text: Text | None = None
+    text: str | None = None
     mark: str | None = None
     image_url: Address | None = None
 
@@ -125,9 +146,9 @@ class CompletionBody(Limited):
     both are our own.
     """
 
-    prompt: Text | None = None
+    prompt: str | None = None
     prompt_parts: Annotated[list[PromptPart], Field(min_length=1, max_length=1000)] | None = None
-    choices: Annotated[list[Text], Field(min_length=1, max_length=MAX_CHOICES)] | None = None
+    choices: Annotated[list[str], Field(min_length=1, max_length=MAX_CHOICES)] | None = None
     echo: Literal[False] | None = None
     best_of: Literal[1] | None = None
     logprobs: None = None

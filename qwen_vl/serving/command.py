@@ -6,14 +6,9 @@ import os
 import signal
 import socket
 import sys
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
-from qwen_vl.errors import ImageError
 from qwen_vl.options import filled, positive
 
 PURPOSE = "serve the model to clients of OpenAI's API"
@@ -24,7 +19,8 @@ examples:
   python -m eval_mm run --task refcoco --model openai:demo --base-url http://127.0.0.1:8000/v1
 
 Clients send pictures as data URLs to /v1/chat/completions, streamed or not; a base model completes every
-question on its own. Ctrl-C ends the server once running requests are answered (at most --grace seconds).
+question on its own. Ctrl-C ends the server once running requests are answered, at most --grace seconds later;
+a second one ends it now.
 """
 
 
@@ -80,18 +76,22 @@ def run(arguments: argparse.Namespace) -> int:
     listening = _listen(options["host"], options["port"])
     if options["model"] == "demo":  # matrices this small gain nothing from threads
         os.environ.setdefault("OMP_NUM_THREADS", "1")
-    import uvicorn
-
     from qwen_vl.engine import Engine
     from qwen_vl.fingerprint import fingerprint
+    from qwen_vl.image import MAX_PIXELS
     from qwen_vl.serving.app import make_app
     from qwen_vl.serving.asking import Bounds, Reader
+    from qwen_vl.serving.fetching import fetcher
     from qwen_vl.serving.pictures import Limits
+    from qwen_vl.serving.server import Server
     from qwen_vl.serving.worker import Worker
     from qwen_vl.session import QwenVL
 
+    pixels = options["max_image_mp"] * 1_000_000
+    if pixels > MAX_PIXELS:
+        raise ServeError(f"--max-image-mp {options['max_image_mp']}: at most {MAX_PIXELS // 1_000_000}")
     session = QwenVL.from_pretrained(options["model"], options["device"], options["dtype"])
-    limits = Limits(options["max_images"], options["max_image_mb"] << 20, options["max_image_mp"] * 1_000_000)
+    limits = Limits(options["max_images"], options["max_image_mb"] << 20, pixels)
     fetch = fetcher(options["allow_image_urls"]) if options["allow_image_urls"] else None
     name = options["name"] or _name(options["model"])
     about = {
@@ -119,45 +119,14 @@ def run(arguments: argparse.Namespace) -> int:
             "note: anyone who reaches this machine may ask; --api-key-env NAME asks for a key",
             file=sys.stderr,
         )
-    server = uvicorn.Server(
-        uvicorn.Config(
-            app,
-            log_level="warning",
-            timeout_graceful_shutdown=options["grace"],
-            server_header=False,
-            lifespan="on",
-        )
-    )
     for number in (signal.SIGINT, signal.SIGTERM):  # the server hears them, ends well and raises them again
         signal.signal(number, lambda *_: None)
-    server.run(sockets=[listening])
+    try:
+        Server(app, worker, options["grace"]).run(sockets=[listening])
+    finally:
+        worker.abandon()
+        worker.close()
     return 0
-
-
-def fetcher(prefixes: Sequence[str]) -> Callable[[str, int], bytes]:
-    """What gets pictures from addresses that begin with one of these; no redirects, ten seconds."""
-
-    class NoRedirects(urllib.request.HTTPRedirectHandler):
-        """An allowed address must not lead to another."""
-
-        def redirect_request(self, *_: Any) -> None:
-            """Follows none."""
-
-    opener = urllib.request.build_opener(NoRedirects, urllib.request.ProxyHandler({}))
-
-    def fetch(url: str, most: int) -> bytes:
-        if not url.startswith(tuple(prefixes)):
-            raise ImageError("pictures of this address are not allowed on this server")
-        try:
-            with opener.open(url, timeout=10) as reply:
-                content: bytes = reply.read(most + 1)
-        except (OSError, ValueError, urllib.error.URLError) as error:
-            raise ImageError(f"the picture could not be fetched ({error})") from None
-        if len(content) > most:
-            raise ImageError(f"the picture has more than {most:,} bytes")
-        return content
-
-    return fetch
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -168,10 +137,9 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind(found[4])
         listening.listen(2048)
         return listening
-    except OSError as error:
-        raise ServeError(
-            f"--host {host} --port {port}: cannot listen there ({error.strerror or error})"
-        ) from None
+    except (OSError, UnicodeError) as error:  # the latter of names that cannot be one
+        reason = getattr(error, "strerror", None) or error
+        raise ServeError(f"--host {host} --port {port}: cannot listen there ({reason})") from None
 
 
 def _key(variable: str | None) -> str | None:
@@ -180,6 +148,8 @@ def _key(variable: str | None) -> str | None:
     key = os.environ.get(variable, "")
     if not key:
         raise ServeError(f"--api-key-env {variable}: that variable is not set or empty")
+    if not key.isascii() or not key.isprintable() or " " in key:
+        raise ServeError(f"--api-key-env {variable}: a key is ASCII without spaces and line ends")
     return key
 
 
@@ -195,7 +165,9 @@ def _port(text: str) -> int:
 
 
 def _prefix(text: str) -> str:
-    if not text.startswith(("http://", "https://")) or text.count("/") < 3:
+    from qwen_vl.serving.fetching import is_prefix
+
+    if not is_prefix(text):
         raise argparse.ArgumentTypeError(
             f"expected a beginning such as https://images.example.org/ (with the slash), got '{text}'"
         )

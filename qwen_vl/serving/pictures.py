@@ -7,13 +7,13 @@ kilobytes cannot become gigabytes. Only formats of pictures are tried: no SVG, n
 import base64
 import binascii
 import io
-from collections.abc import Callable
 from typing import NamedTuple
 
 from PIL import Image
 
 from qwen_vl.errors import ImageError
 from qwen_vl.image import decode
+from qwen_vl.serving.fetching import Fetch
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
@@ -26,8 +26,8 @@ class Limits(NamedTuple):
     image_pixels: int = 50_000_000
 
 
-def from_url(url: str, limits: Limits, fetch: Callable[[str, int], bytes] | None = None) -> Image.Image:
-    """The picture of a data URL, or of a web address where `fetch` (address, most bytes) may get it.
+def from_url(url: str, limits: Limits, fetch: Fetch | None = None, seconds: float = 0) -> Image.Image:
+    """The picture of a data URL, or of a web address where `fetch` may get it in so many seconds.
 
     Raises:
         ImageError: no picture, or one beyond the limits; says which.
@@ -36,7 +36,7 @@ def from_url(url: str, limits: Limits, fetch: Callable[[str, int], bytes] | None
     if scheme == "data":
         content = _data(url, limits)
     elif scheme in ("http", "https") and fetch is not None:
-        content = fetch(url, limits.image_bytes)
+        content = fetch(url, limits.image_bytes, seconds)
     elif scheme in ("http", "https"):
         raise ImageError("web addresses of pictures are off on this server; send a data URL")
     else:

@@ -7,7 +7,10 @@ from qwen_vl.tokenizer import Tokenizer
 
 
 class Text:
-    """Tokens in, text out that will not be taken back: no half character, nothing that may begin a stop."""
+    """Tokens in, text out that will not be taken back: no half character, nothing that may begin a stop.
+
+    The answer ends where the first stop text in it begins, as if it were cut once it is whole.
+    """
 
     def __init__(self, tokenizer: Tokenizer, stops: Sequence[str], skip_special_tokens: bool):
         self.is_stopped = False
@@ -21,21 +24,21 @@ class Text:
 
     def end(self) -> str:
         """What was held back, now that no token follows."""
-        last, held = self._more(self._decoder.decode(b"", final=True)), self._held
-        self._held = ""
-        return last if self.is_stopped else last + held
+        told = self._more(self._decoder.decode(b"", final=True), at_end=True)
+        told, self._held = told + self._held, ""
+        return told
 
-    def _more(self, piece: str) -> str:
+    def _more(self, piece: str, at_end: bool = False) -> str:
         if self.is_stopped:
             return ""
         self._held += piece
-        found = [place for stop in self._stops if (place := self._held.find(stop)) >= 0]
-        if found:
+        found = min((place for stop in self._stops if (place := self._held.find(stop)) >= 0), default=None)
+        begun = len(self._held) - max((_overlap(self._held, stop) for stop in self._stops), default=0)
+        if found is not None and (at_end or found <= begun):  # else a longer stop may have begun before it
             self.is_stopped = True
-            told, self._held = self._held[: min(found)], ""
+            told, self._held = self._held[:found], ""
             return told
-        keep = max((_overlap(self._held, stop) for stop in self._stops), default=0)
-        told, self._held = self._held[: len(self._held) - keep], self._held[len(self._held) - keep :]
+        told, self._held = self._held[:begun], self._held[begun:]
         return told
 
 

@@ -3,6 +3,7 @@
     worker = Worker(engine)
     job = worker.submit(asked, on_done)   # called in the engine's thread: quick, never raises
     job.cancel()                          # its slot is free after the next step
+    worker.abandon()                      # what is on its way ends unanswered after the next step
     worker.close()                        # what has come is answered first
 
 Should the engine itself fail, what was on its way ends with that error and the engine begins anew.
@@ -46,10 +47,10 @@ class Asked:
 
 
 class Job:
-    """A request on its way."""
+    """A request on its way. It does not hold its query, which asks it: a ring would outlive the answer."""
 
-    def __init__(self, asked: Asked, on_done: OnDone):
-        self.asked, self.on_done = asked, on_done
+    def __init__(self, keys: tuple[Hashable, ...], on_done: OnDone):
+        self.keys, self.on_done = keys, on_done
         self._cancelled = False
 
     def cancel(self) -> None:
@@ -64,6 +65,9 @@ class Job:
 CLOSE: Final = None
 """In the queue: answer what has come, then end."""
 
+MAX_PICTURES = 1024
+"""Pictures of all requests on their way, each counted once: 2.5 gigabytes at 448 x 448."""
+
 
 class Worker:
     """The engine's thread and what waits for it."""
@@ -72,13 +76,13 @@ class Worker:
         """max_waiting: requests that may be on their way at once, those that run among them."""
         self.max_waiting = max_waiting
         self._engine = engine
-        self._waiting: queue.Queue[Job | None] = queue.Queue()
+        self._waiting: queue.Queue[Query | None] = queue.Queue()
         self._jobs: dict[int, Job] = {}
         self._pixels: dict[Hashable, Tensor] = {}
         self._uses: Counter[Hashable] = Counter()
         self._lock = threading.Lock()
         self._running: set[int] = set()  # what the engine has and has not answered; its thread's own
-        self._closed = self._ended = False
+        self._closed = self._ended = self._abandoned = False
         self._number = 0
         self._thread = threading.Thread(target=self._work, name="engine", daemon=True)
         self._thread.start()
@@ -93,30 +97,41 @@ class Worker:
         """Whether requests are answered."""
         return self._thread.is_alive()
 
+    def check_room(self) -> None:
+        """Raises BusyError where no more requests are taken for now."""
+        if len(self._jobs) >= self.max_waiting:
+            raise BusyError(f"{len(self._jobs):,} requests are being answered or wait")
+
     def submit(self, asked: Asked, on_done: OnDone) -> Job:
-        """Takes a request in; BusyError beyond `max_waiting`, ClosedError once the server ends."""
-        job = Job(asked, on_done)
+        """Takes a request in; BusyError beyond what may wait, ClosedError once the server ends."""
+        job = Job(tuple(asked.pixels), on_done)
         with self._lock:
-            if self._closed:
+            if self._closed or self._abandoned or not self.is_alive:
                 raise ClosedError("the server is shutting down")
-            if len(self._jobs) >= self.max_waiting:
-                raise BusyError(f"{len(self._jobs)} requests are being answered or wait")
+            self.check_room()
+            if self._pixels and len(self._pixels.keys() | asked.pixels.keys()) > MAX_PICTURES:
+                raise BusyError(f"requests with {len(self._pixels):,} pictures are being answered or wait")
             self._number += 1
-            number = self._number
-            self._jobs[number] = job
-            for key, image in asked.pixels.items():
-                self._pixels[key] = image
-                self._uses[key] += 1
-        query = replace(asked.query, id=number, cancelled=job.is_cancelled)
-        job.asked = replace(asked, query=query)
-        self._waiting.put(job)
+            self._jobs[self._number] = job
+            self._pixels.update(asked.pixels)
+            self._uses.update(job.keys)
+
+            def cancelled() -> bool:
+                return self._abandoned or job.is_cancelled()
+
+            # within the lock: behind CLOSE nobody would find it
+            self._waiting.put(replace(asked.query, id=self._number, cancelled=cancelled))
         return job
+
+    def abandon(self) -> None:
+        """Lets all requests end unanswered; may be called by a signal's handler, so it takes no lock."""
+        self._abandoned = True
 
     def close(self) -> None:
         """Answers what has come, then ends; later requests are refused."""
         with self._lock:
             self._closed = True
-        self._waiting.put(CLOSE)
+            self._waiting.put(CLOSE)
         self._thread.join()
 
     def _work(self) -> None:
@@ -134,16 +149,16 @@ class Worker:
         """What waits, None where nothing does while something runs; ends after CLOSE."""
         while True:
             try:
-                job = self._waiting.get(block=not self._running)
+                query = self._waiting.get(block=not self._running)
             except queue.Empty:
                 yield None
                 continue
-            if job is CLOSE:
+            if query is CLOSE:
                 self._ended = True
                 return
-            assert isinstance(job.asked.query.id, int)
-            self._running.add(job.asked.query.id)
-            yield job.asked.query
+            assert isinstance(query.id, int), query.id
+            self._running.add(query.id)
+            yield query
 
     def _load(self, key: Hashable) -> Tensor:
         with self._lock:
@@ -154,7 +169,7 @@ class Worker:
         self._running.remove(answer.id)
         with self._lock:
             job = self._jobs.pop(answer.id)
-            for key in job.asked.pixels:
+            for key in job.keys:
                 self._uses[key] -= 1
                 if not self._uses[key]:
                     del self._uses[key], self._pixels[key]

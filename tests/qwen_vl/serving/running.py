@@ -6,21 +6,24 @@ import io
 import json
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import uvicorn
 from PIL import Image
 
 from qwen_vl.engine import Engine
 from qwen_vl.serving.app import make_app
 from qwen_vl.serving.asking import Bounds, Reader
+from qwen_vl.serving.fetching import Fetch
 from qwen_vl.serving.pictures import Limits
+from qwen_vl.serving.server import Server
 from qwen_vl.serving.worker import Worker
 from qwen_vl.session import QwenVL
 
+JSON = {"Content-Type": "application/json"}
 PICTURES = Limits(images=4, image_bytes=200_000, image_pixels=250_000)
 
 
@@ -41,7 +44,7 @@ class Running:
         """Status and JSON of a reply; a body of bytes goes as it is."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
         content = body if isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request("POST", path, content, headers or {})
+        connection.request("POST", path, content, {**JSON, **(headers or {})})
         reply = connection.getresponse()
         said = reply.read()
         connection.close()
@@ -65,15 +68,14 @@ def serving(
     max_waiting: int = 512,
     max_body: int = 4 << 20,
     slots: int = 8,
+    fetch: Fetch | None = None,
 ) -> Iterator[Running]:
     """A server of a loaded checkpoint, ended when the block is left."""
     worker = Worker(Engine(session.loaded.model, slots=slots, check=True), max_waiting)
-    reader = Reader(session, Bounds(PICTURES, context=600))
+    reader = Reader(session, Bounds(PICTURES, context=600), fetch)
     app = make_app(worker, reader, "demo", max_body=max_body, key=key, about={"prompt_parts": True})
     listening = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=20)
-    )
+    server = Server(app, worker, grace=20, log_level="error")
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
     thread.start()
     try:
@@ -81,6 +83,7 @@ def serving(
     finally:
         server.should_exit = True
         thread.join()
+        worker.close()
 
 
 def data_url(content: bytes, kind: str = "image/png") -> str:
@@ -104,6 +107,15 @@ def chat(*content: Any, **fields: Any) -> dict[str, Any]:
         for part in content
     ]
     return {"model": "demo", "temperature": 0, "messages": [{"role": "user", "content": parts}], **fields}
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Until it holds, at most half a minute."""
+    for _ in range(600):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it never came to be")
 
 
 def said(reply: tuple[int, Any]) -> str:

@@ -1,11 +1,12 @@
 """What the server answers is what the model says when it is asked directly, alone or among many."""
 
+import asyncio
 import http.client
 import io
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import openai
 import pytest
@@ -16,8 +17,10 @@ from qwen_vl.generate import generate, mean_logprobs
 from qwen_vl.image import preprocess
 from qwen_vl.messages import Element, Turn
 from qwen_vl.prompt import ImagePart, Special, build_prompt
+from qwen_vl.serving.asking import Bounds, Reader
+from qwen_vl.serving.bodies import ChatBody
 from qwen_vl.session import QwenVL
-from tests.qwen_vl.serving.running import Running, chat, data_url, picture, said, serving
+from tests.qwen_vl.serving.running import JSON, Running, chat, data_url, picture, said, serving, wait_for
 
 QUESTION = "What colour is the bar?"
 
@@ -48,10 +51,123 @@ def test_the_openai_client(server: Running) -> None:
     assert "".join(pieces) == whole.choices[0].message.content
     assert chunks[-1].usage == whole.usage
     assert [chunk.choices[0].finish_reason for chunk in chunks if chunk.choices][-1] == "stop"
+    answered = client.chat.completions.with_raw_response.create(**body)
+    assert answered.parse().choices == whole.choices
+    assert answered.headers["content-type"] == "application/json"
+    assert client.models.retrieve("demo").id == "demo"
     with pytest.raises(openai.BadRequestError, match="max_tokens"):
         client.chat.completions.create(**body, max_tokens=-1)
     with pytest.raises(openai.NotFoundError, match="'other' is not served here"):
         client.chat.completions.create(**{**body, "model": "other"})
+
+
+def test_a_conversation_with_the_openai_client(server: Running) -> None:
+    """The reply's message goes back as it is with the next question; a stream is joined by the client."""
+    client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+    messages = chat({"url": data_url(picture())}, QUESTION)["messages"]
+    with client.chat.completions.stream(model="demo", messages=messages, temperature=0) as stream:
+        for _ in stream:
+            pass
+        message = stream.get_final_completion().choices[0].message
+    whole = client.chat.completions.create(model="demo", messages=messages, temperature=0).choices[0].message
+    assert (message.role, message.content) == (whole.role, whole.content) == ("assistant", whole.content)
+    asked = [*messages, whole, {"role": "user", "content": "And why?"}]
+    assert client.chat.completions.create(model="demo", messages=asked, max_tokens=2).choices
+
+
+def test_the_openai_client_asks_many_at_once(server: Running) -> None:
+    """The asynchronous client, half of its answers streamed."""
+    bodies = [chat({"url": data_url(picture(shade))}, QUESTION, max_tokens=8) for shade in range(0, 120, 15)]
+    alone = [said(server.post("/v1/chat/completions", body)) for body in bodies]
+
+    async def ask(client: openai.AsyncOpenAI, number: int) -> str:
+        if number % 2:
+            reply = await client.chat.completions.create(**bodies[number])
+            return reply.choices[0].message.content or ""
+        chunks = await client.chat.completions.create(**bodies[number], stream=True)
+        return "".join([chunk.choices[0].delta.content or "" async for chunk in chunks])
+
+    async def all_at_once() -> list[str]:
+        async with openai.AsyncOpenAI(base_url=server.url, api_key="none", max_retries=0) as client:
+            return await asyncio.gather(*(ask(client, number) for number in range(len(bodies))))
+
+    assert asyncio.run(all_at_once()) == alone
+
+
+def test_completions_with_the_openai_client(server: Running) -> None:
+    """The older page, whole and streamed."""
+    client = openai.OpenAI(base_url=server.url, api_key="none", max_retries=0)
+    body: dict[str, Any] = {"model": "demo", "prompt": "The colour", "max_tokens": 6}
+    body["extra_body"] = {"min_tokens": 6}
+    whole = client.completions.create(**body)
+    assert whole.choices[0].finish_reason == "length"
+    chunks = list(client.completions.create(**body, stream=True))
+    assert "".join(chunk.choices[0].text for chunk in chunks) == whole.choices[0].text
+    assert chunks[-1].choices[0].finish_reason == "length"
+
+
+def test_what_is_null_is_left_out(server: Running) -> None:
+    """Clients send null for what nobody set."""
+    names = ("stream", "min_tokens", "skip_special_tokens", "picture_numbers", "stop", "seed", "n", "tools")
+    body = chat("x", max_tokens=2)
+    plain = said(server.post("/v1/chat/completions", body))
+    nothing = dict.fromkeys((*names, "stream_options", "max_completion_tokens", "user", "top_p"))
+    assert said(server.post("/v1/chat/completions", body | nothing)) == plain
+    neutral = {"presence_penalty": 0.0, "frequency_penalty": 0.0, "n": 1, "logit_bias": {}, "tools": []}
+    assert said(server.post("/v1/chat/completions", body | neutral)) == plain
+
+
+def test_an_answer_without_a_limit_has_the_room_that_is_left(session: QwenVL) -> None:
+    """A prompt that leaves less than the usual 512 tokens was refused for a limit that nobody had named."""
+    reader = Reader(session, Bounds(context=600))
+    for words in (10, 200, 580):
+        query = reader.read(ChatBody.model_validate(chat("word " * words))).query
+        assert query.max_new_tokens == min(512, 600 - len(query.ids))
+
+
+@pytest.mark.parametrize(
+    ("mode", "form", "options"),
+    [
+        ("RGBA", "PNG", {}),
+        ("LA", "PNG", {}),
+        ("P", "PNG", {"transparency": 3}),
+        ("1", "PNG", {}),
+        ("I;16", "PNG", {}),
+        ("CMYK", "JPEG", {}),
+        ("L", "JPEG", {}),
+        ("CMYK", "TIFF", {}),
+        ("P", "GIF", {"moves": True}),
+        ("RGB", "WEBP", {"lossless": True, "moves": True}),
+        ("RGB", "BMP", {}),
+    ],
+)
+def test_every_kind_of_picture(server: Running, mode: str, form: str, options: dict[str, Any]) -> None:
+    """Palettes, transparency, ink, 16 bits, moving pictures: as the harness reads the same file."""
+    options = dict(options)
+    frames = []
+    for shade in (10, 200):
+        image = pil(picture(shade))
+        image = image.convert("I").point(lambda value: value * 200) if mode == "I;16" else image
+        frames.append(image.convert(mode))
+    more = {"save_all": True, "append_images": frames[1:]} if options.pop("moves", False) else {}
+    written = io.BytesIO()
+    frames[0].save(written, form, **more, **options)
+    wanted, _ = server.session.chat([{"image": pil(written.getvalue())}, {"text": QUESTION}])
+    assert said(ask(server, {"url": data_url(written.getvalue())}, QUESTION)).strip() == wanted
+
+
+def ask(server: Running, *content: Any, **fields: Any) -> tuple[int, Any]:
+    """The reply to one turn."""
+    return server.post("/v1/chat/completions", chat(*content, **fields))
+
+
+def test_a_base_model_is_asked_about_the_last_pictures(server: Running) -> None:
+    """The picture of a turn before belongs to a question that shows none."""
+    shown = chat({"url": data_url(picture(10))}, "One?", {"url": data_url(picture(90))})["messages"]
+    later = [*shown, {"role": "assistant", "content": "yes"}, {"role": "user", "content": QUESTION}]
+    body = {"model": "demo", "messages": later, "temperature": 0, "max_tokens": 8}
+    two = [{"url": data_url(picture(shade))} for shade in (10, 90)]
+    assert said(server.post("/v1/chat/completions", body)) == said(ask(server, *two, QUESTION, max_tokens=8))
 
 
 def test_many_clients_get_what_one_gets(server: Running) -> None:
@@ -138,6 +254,22 @@ def test_stop_texts(server: Running) -> None:
     assert "".join(pieces) == whole[: whole.index(stop)]
 
 
+def test_a_token_that_is_not_seen_can_be_a_stop(session: QwenVL) -> None:
+    """Clients name <|im_end|> as a stop: it never stands in the text, and the answer went on behind it."""
+    end = session.loaded.tokenizer.special_id("<|im_end|>")
+    reader = Reader(session, Bounds())
+    read = reader.read(ChatBody.model_validate(chat("x", stop=["<|im_end|>", "</box>", "x"])))
+    plain = reader.read(ChatBody.model_validate(chat("x")))
+    assert read.query.stop_ids - plain.query.stop_ids == {end}
+
+
+def test_answers_drawn_without_a_seed_differ(server: Running) -> None:
+    """Somebody who asks ten times to have ten answers had one ten times."""
+    url = {"url": data_url(picture())}
+    drawn = [said(ask(server, url, "Describe the image in English:", temperature=1.5)) for _ in range(8)]
+    assert len(set(drawn)) > 2
+
+
 def test_drawn_answers_depend_on_their_seed_alone(server: Running) -> None:
     """A seed that gives another answer beside neighbours cannot be reproduced."""
     url = {"url": data_url(picture())}
@@ -209,13 +341,10 @@ def test_sixty_four_clients_of_all_kinds(server: Running) -> None:
         else:
             connection = http.client.HTTPConnection("127.0.0.1", server.port)
             body = chat("x", max_tokens=400, min_tokens=400, stream=number % 8 == 3)
-            connection.request("POST", "/v1/chat/completions", json.dumps(body))
+            connection.request("POST", "/v1/chat/completions", json.dumps(body), JSON)
             connection.close()
 
     with ThreadPoolExecutor(64) as pool:
         list(pool.map(ask, range(192)))
-    for _ in range(600):
-        if server.worker.num_jobs == 0:
-            break
-        time.sleep(0.05)
+    wait_for(lambda: server.worker.num_jobs == 0)
     assert server.get("/health") == (200, {"status": "ok", "requests": 0})

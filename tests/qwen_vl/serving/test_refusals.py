@@ -3,21 +3,23 @@
 import http.client
 import io
 import json
+import select
+import socket
 import struct
-import time
+import weakref
 import zlib
-from collections.abc import Iterator
-from queue import Queue
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from PIL import Image
 
-from qwen_vl.engine import Answer, Engine, Query
-from qwen_vl.serving.command import fetcher
-from qwen_vl.serving.worker import Asked, ClosedError, Worker
+from qwen_vl.serving.asking import Bounds, Reader
+from qwen_vl.serving.bodies import ChatBody
+from qwen_vl.serving.intake import BODIES
+from qwen_vl.serving.pictures import from_url
 from qwen_vl.session import QwenVL
-from tests.qwen_vl.serving.running import Running, chat, data_url, picture, said, serving
+from tests.qwen_vl.serving.running import JSON, Running, chat, data_url, picture, said, serving, wait_for
 
 
 def bomb() -> bytes:
@@ -53,7 +55,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "negative max_tokens": (chat("x", max_tokens=-5), "max_tokens: Input should be greater than"),
     "max_tokens as text": (chat("x", max_tokens="many"), "max_tokens"),
     "too many tokens": (chat("x", max_tokens=100_000), "600 together"),
-    "too long": (chat("word " * 5000), "600 together"),
+    "too long": (chat("word " * 1900), "600 together"),
     "min above max": (chat("x", max_tokens=2, min_tokens=3), "min_tokens 3 is above the limit 2"),
     "temperature": (chat("x", temperature=-1), "temperature"),
     "not a number": (
@@ -80,6 +82,14 @@ BAD: dict[str, tuple[Any, str]] = {
     "five pictures": (chat(ONE, ONE, ONE, ONE, ONE, "x"), "5 pictures; this server takes 4"),
     "10,000 pictures": (chat(*[{"url": "data:,"}] * 10_000, "x"), "10,000 pictures"),
     "deep": (b'{"model":' + b"[" * 100_000, ""),
+    "many values": (chat("x", metadata=[1] * 200_001), "more than 200,000 values"),
+    "half a character": (b'{"model": "demo", "messages": "\\ud800"}', "Invalid JSON"),
+    "bytes that are no text": (b'{"model": "demo\xff"}', "Invalid JSON"),
+    "more characters than tokens": (chat(" " * 9601), "9,601 characters"),
+    "a long stop": (chat("x", stop="a" * 1001), "stop"),
+    "lines in a field's name": (chat("x", **{"a\nb": 1}), "a b: Extra inputs"),
+    "a page of a field's name": (chat("x", **{"a" * 10_000: 1}), "aaa"),
+    "other pictures' place": (chat("x", ONE, {"url": "data:,"}), "data URL in base64"),
 }
 
 
@@ -91,6 +101,7 @@ def test_bad_requests_get_a_reason(server: Running, name: str) -> None:
     assert status == 400
     assert reason in reply["error"]["message"]
     assert "\n" not in reply["error"]["message"]
+    assert len(json.dumps(reply)) < 1000
     assert reply["error"]["type"] == "invalid_request_error"
 
 
@@ -112,6 +123,88 @@ def test_bad_prompts_get_a_reason(server: Running, body: dict[str, Any], reason:
     assert (status, reason in reply["error"]["message"]) == (400, True), reply
 
 
+def test_the_field_of_a_bad_picture_is_named(server: Running) -> None:
+    """Of sixteen pictures one is broken: the reply must say which."""
+    _, reply = server.post("/v1/chat/completions", chat("x", ONE, {"url": "data:,"}))
+    assert reply["error"]["param"] == "messages.0.content.2"
+
+
+def test_pages_that_are_not_there(server: Running) -> None:
+    """Clients read the reason of an error where OpenAI's API puts it, on every page."""
+    for method, path, status in (
+        ("GET", "/v1/chat/completions", 405),
+        ("PUT", "/v1/models", 405),
+        ("GET", "/nowhere", 404),
+        ("POST", "/v1/embeddings", 404),
+        ("GET", "/v1/models/other", 404),
+        ("POST", "/v1/chat/completions/", 404),
+    ):
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection.request(method, path)
+        reply = connection.getresponse()
+        message = json.loads(reply.read())["error"]["message"]
+        assert (reply.status, "/v1/chat/completions" in message or "'other'" in message) == (status, True)
+        connection.close()
+    assert server.get("/v1/models/demo")[1]["id"] == "demo"
+
+
+def test_only_json_is_read(server: Running) -> None:
+    """A web page can send text to this machine without being asked, but no JSON."""
+    body = json.dumps(chat("x", max_tokens=1)).encode()
+    for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
+        status, reply = server.post("/v1/chat/completions", body, {"Content-Type": kind})
+        assert (status, "application/json" in reply["error"]["message"]) == (415, True)
+    for kind in ("application/json; charset=utf-8", "Application/JSON"):
+        assert server.post("/v1/chat/completions", body, {"Content-Type": kind})[0] == 200
+
+
+def raw(server: Running, sent: bytes, *more: bytes) -> bytes:
+    """What comes back for bytes that need not be HTTP, until the server closes."""
+    came = b""
+    with socket.create_connection(("127.0.0.1", server.port), timeout=60) as connection:
+        for piece in (sent, *more):
+            connection.sendall(piece)
+        with suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                came += piece
+    return came
+
+
+POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+
+
+def test_bytes_that_are_no_request(server: Running) -> None:
+    """Headers of a megabyte, broken chunks, another protocol: each is a 400, and nothing is left behind."""
+    for sent in (
+        b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"\x16\x03\x01\x00\n\n\n\n",
+    ):
+        assert raw(server, sent).startswith(b"HTTP/1.1 400")
+
+
+def test_bodies_in_chunks_and_requests_in_a_row(server: Running) -> None:
+    """A body without a stated length, and three requests sent before the first answer."""
+    body = json.dumps(chat("x", max_tokens=1)).encode()
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n"
+    head = POST + b"Connection: close\r\n"
+    assert raw(server, head + b"Transfer-Encoding: chunked\r\n\r\n" + chunks).startswith(b"HTTP/1.1 200")
+    whole = POST + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    last = head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+    assert raw(server, whole, whole, last).count(b"HTTP/1.1 200") == 3
+
+
+def test_clients_that_say_nothing_hold_nobody_up(server: Running) -> None:
+    """A hundred connections that send half a request took the places of those who send a whole one."""
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(100)]
+    for number, connection in enumerate(silent):
+        if number % 2:
+            connection.sendall(POST + b'Content-Length: 1000\r\n\r\n{"model"')
+    assert said(server.post("/v1/chat/completions", chat(ONE, "x?")))
+    for connection in silent:
+        connection.close()
+
+
 def test_after_all_that_the_server_answers(server: Running) -> None:
     """What was refused leaves nothing behind."""
     assert said(server.post("/v1/chat/completions", chat(ONE, "x?")))
@@ -126,10 +219,70 @@ def test_bodies_have_a_bound(session: QwenVL) -> None:
         assert (status, reply["error"]["message"]) == (413, "the request has more than 10,000 bytes")
 
 
+def test_bodies_that_stop_coming(
+    session: QwenVL, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A body of which the rest never comes was waited for as long as the client liked."""
+    monkeypatch.setattr("qwen_vl.serving.intake.SILENT_SECONDS", 0.2)
+    with serving(session) as running:
+        assert raw(running, POST + b"Content-Length: 99\r\n\r\n{").startswith(b"HTTP/1.1 408")
+        monkeypatch.setattr("qwen_vl.serving.intake.SILENT_SECONDS", 20)
+        with socket.create_connection(("127.0.0.1", running.port)) as connection:
+            connection.sendall(POST + b"Content-Length: 99\r\n\r\n{")
+        assert running.get("/health")[0] == 200
+    assert not [record for record in caplog.records if record.exc_info], "a client that leaves is no error"
+
+
+def test_all_bodies_together_have_a_bound(session: QwenVL) -> None:
+    """Every request kept to its bound, and 500 of them filled the memory."""
+    with serving(session, max_body=20_000) as running:
+        part = POST + b"Content-Length: 20000\r\n\r\n" + b" " * 19_000
+        held = [socket.create_connection(("127.0.0.1", running.port)) for _ in range(BODIES + 1)]
+        for connection in held:
+            connection.sendall(part)
+        refused = wait_for_one(held)
+        assert refused.startswith(b"HTTP/1.1 429")
+        assert b"retry-after" in refused.lower()
+        for connection in held:
+            connection.close()
+        wait_for(lambda: running.post("/v1/chat/completions", chat(ONE, "x?"))[0] == 200)
+
+
+def wait_for_one(connections: list[socket.socket]) -> bytes:
+    """What the first connection that gets a reply gets."""
+    ready, _, _ = select.select(connections, [], [], 60)
+    return bytes(ready[0].recv(65536))
+
+
+def test_large_pictures_are_made_small_one_by_one(session: QwenVL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sixteen pictures of 50 megapixels, all decoded before the first is made small, are three gigabytes."""
+    alive: list[weakref.ref[Image.Image]] = []
+    most = 0
+
+    def opened(*given: Any) -> Image.Image:
+        nonlocal most
+        image = from_url(*given)
+        alive.append(weakref.ref(image))
+        most = max(most, sum(one() is not None for one in alive))
+        return image
+
+    monkeypatch.setattr("qwen_vl.serving.asking.from_url", opened)
+    reader = Reader(session, Bounds())
+    body = ChatBody.model_validate(chat(*[{"url": data_url(picture(n))} for n in range(8)], "x"))
+    assert len(reader.read(body).query.images) == 8
+    assert most <= 2, "the one that is read, and the one before it"
+
+
 def test_keys(session: QwenVL) -> None:
     """A server with a key lets nobody else in, nor shows what it serves."""
     with serving(session, key="secret") as running:
-        for given in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret"}):
+        for given in (
+            {},
+            {"Authorization": "Bearer wrong"},
+            {"Authorization": "secret"},
+            {"Authorization": "Bearer secr\xe9t"},
+            {"Authorization": "Bearer secret\xff"},
+        ):
             assert running.get("/v1/models", given)[0] == 401
             status, reply = running.post("/v1/chat/completions", chat("x"), given)
             assert status == 401
@@ -150,50 +303,8 @@ def test_clients_that_go_away_free_their_slots(session: QwenVL) -> None:
         for stream in (True, False, True, False):
             connection = http.client.HTTPConnection("127.0.0.1", running.port)
             body = chat(ONE, "x", max_tokens=500, min_tokens=500, stream=stream)
-            connection.request("POST", "/v1/chat/completions", json.dumps(body))
+            connection.request("POST", "/v1/chat/completions", json.dumps(body), JSON)
             wait_for(lambda: running.worker.num_jobs == 1)
             connection.close()
             wait_for(lambda: running.worker.num_jobs == 0)
         assert said(running.post("/v1/chat/completions", chat(ONE, "x?")))
-
-
-def wait_for(condition: Any) -> None:
-    """Until it holds, at most half a minute."""
-    for _ in range(600):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it never came to be")
-
-
-def test_an_engine_that_fails_begins_anew(session: QwenVL, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One failure inside ended the engine's thread, and every later request waited for ever."""
-    engine = Engine(session.loaded.model)
-    plain, failures = engine.answer, [RuntimeError("a fault inside")]
-
-    def faulty(*given: Any) -> Iterator[Answer]:
-        for answer in plain(*given):
-            if failures:
-                raise failures.pop()
-            yield answer
-
-    monkeypatch.setattr(engine, "answer", faulty)
-    worker = Worker(engine)
-    ended: Queue[Answer] = Queue()
-    asked = Asked(Query(None, (5, 6, 7), max_new_tokens=2), {})
-    worker.submit(asked, ended.put)
-    assert str(ended.get(timeout=60).error) == "a fault inside"
-    worker.submit(asked, ended.put)
-    assert ended.get(timeout=60).error is None
-    worker.close()
-    with pytest.raises(ClosedError):
-        worker.submit(asked, ended.put)
-
-
-def test_only_allowed_addresses_are_fetched() -> None:
-    """A prefix that is not checked lets clients read what only the server can reach."""
-    fetch = fetcher(["http://127.0.0.1:9/pictures/"])
-    with pytest.raises(Exception, match="not allowed on this server"):
-        fetch("http://127.0.0.1:9/secrets", 100)
-    with pytest.raises(Exception, match="could not be fetched"):
-        fetch("http://127.0.0.1:9/pictures/a.png", 100)
