@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from torch.distributed.run import get_args_parser
 
 from data_scripts import downloads, pictures
 from data_scripts.__main__ import main as data_scripts
@@ -48,9 +49,9 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 def commands(program: str) -> list[list[str]]:
-    """The arguments of every `python -m PROGRAM` in the shell blocks of all pages."""
+    """The arguments of every `python -m PROGRAM` in the shell blocks of all pages, torchrun's too."""
     lines = [line for page in PAGES for block in blocks(page, "bash") for line in block.splitlines()]
-    calls = [line.partition(f"python -m {program} ")[2] for line in lines if f"python -m {program} " in line]
+    calls = [line.partition(f" -m {program} ")[2] for line in lines if f" -m {program} " in line]
     return [shlex.split(re.split(r"[)&]", call)[0], comments=True) for call in calls]
 
 
@@ -98,6 +99,32 @@ def test_every_eval_mm_command_is_valid() -> None:
         names = [name for name in ([named] if isinstance(named, str) else named) if name != "$task"]
         if names:
             tasks.resolve(names, getattr(arguments, "metric", None), getattr(arguments, "references", None))
+
+
+def test_the_page_of_several_gpus() -> None:
+    """A job script that is wrong is found out after a night in the queue."""
+    page = "docs/several-gpus.md"
+    shell = blocks(page, "bash")
+    for block in shell:
+        checked = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True, check=False)
+        assert checked.returncode == 0, checked.stderr
+    (job,) = blocks(page, "yaml")
+    (in_pod,) = re.findall(r"exec (torchrun .+?)\n +resources:", job, re.DOTALL)
+    calls = [
+        line.removeprefix("srun ") for block in shell for line in block.splitlines() if "eval_mm" in line
+    ]
+    (meeting,) = re.findall(r'meeting="(.+)"', "".join(shell))
+    torchrun = get_args_parser()
+    for call in [*calls, " ".join(in_pod.split())]:
+        if " -m eval_mm " not in call:
+            continue
+        filled = re.sub(r'"?\$\w+"?', "1", call.replace("$meeting", meeting))
+        launch, _, run = filled.partition(" -m eval_mm ")
+        torchrun.parse_args([*shlex.split(launch)[1:], "x"])
+        assert build_parser().parse_args(shlex.split(run)).task == ["all"]
+    assert sum(" -m eval_mm " in call for call in calls) == 4
+    for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / page).read_text(encoding="utf-8")):
+        assert (ROOT / "docs" / target).exists(), target
 
 
 def test_every_judging_command_is_valid() -> None:
