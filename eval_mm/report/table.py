@@ -1,4 +1,4 @@
-"""Results as plain text tables, for the terminal."""
+"""What `run` and `score` print: a line a result, with the published figure of its split."""
 
 from collections.abc import Sequence
 
@@ -7,6 +7,7 @@ from eval_mm.report.notes import marks, shots_of
 from eval_mm.report.published import REFERENCE_MODEL, reference_figures
 from eval_mm.schema import Metric, Result
 from eval_mm.tasks import all_tasks
+from eval_mm.variant import base_of
 
 HEADER = (
     "model",
@@ -57,8 +58,7 @@ def breakdown_table(results: Sequence[Result]) -> str:
 
 
 def _row(result: Result, name: str | None, time: float | None) -> tuple[str, ...]:
-    comparable = not shots_of(result) and result.score_protocol != "instruct"  # other prompts, other limits
-    published = reference_figures().get((result.task, name or "")) if comparable else None
+    published = reference_figures().get((result.task, name or "")) if _asked_as_published(result) else None
     return (
         result.model,
         result.task,
@@ -71,6 +71,13 @@ def _row(result: Result, name: str | None, time: float | None) -> tuple[str, ...
         "" if published is None else f"{published:.2f}",
         _note(result),
     )
+
+
+def _asked_as_published(result: Result) -> bool:
+    """Whether prompt, limits and scorer may be the published ones; of answers made elsewhere they may."""
+    asked = result.prompt_protocol
+    ways = {asked, result.score_protocol}
+    return not shots_of(result) and "instruct" not in ways and base_of(asked) == asked
 
 
 def _cells(metric: Metric | None) -> tuple[str, str]:

@@ -1,6 +1,9 @@
 """The table in the terminal and the published figures beside it."""
 
 from dataclasses import replace
+from typing import Any
+
+import pytest
 
 from eval_mm import tasks
 from eval_mm.console import align
@@ -63,6 +66,21 @@ def test_the_published_figures() -> None:
         **{"refcocog_val": 85.58, "refcocog_test": 85.48, "scienceqa_test_img": 67.1},
     }
     assert {name: figures[name] for name in tasks.families()["qwen-vl-report"]} == wanted
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"prompt_protocol": "instruct", "score_protocol": "instruct"},
+        {"prompt_protocol": "instruct", "score_protocol": "qwen-vl"},
+        {"prompt_protocol": "qwen-vl+1a2b3c4d", "score_protocol": "qwen-vl"},
+        {"config": {"few_shot": {"shots": 4, "seed": 0}}},
+    ],
+)
+def test_no_figure_stands_beside_what_was_asked_otherwise(asked: dict[str, Any]) -> None:
+    """Answers to other words, scored as published, stood beside the published figure as if they compared."""
+    assert "77.21  qwen-vl" in row(RESULT)
+    assert row(replace(RESULT, **asked)).count("77.21") == 1, "its own value alone"
 
 
 def test_columns_line_up() -> None:
