@@ -48,10 +48,11 @@ def fault(status: int, message: str, **headers: str) -> Answer:
 class Server:
     """Answers by a config: `faults` (a share) of `kinds`, `seed`, `delay` (seconds), `key`, `says`, `log`.
 
-    `refuses` is a text whose questions get 400, `unknown` a field that does, `finish` why a reply ended,
-    `further` more fields of its message and `choice` of what holds it, `models` what it lists, `capacity` how
-    many calls at once it takes before it says 429, `keep` a folder for the bodies it is sent, `dies_after`
-    the number of calls after which it says nothing any more.
+    `refuses` is a text whose questions get 400, `breaks` one whose questions get 500, `unknown` a field that
+    gets 400, `finish` why a reply ended, `further` more fields of its message and `choice` of what holds it,
+    `models` what it lists, `capacity` how many calls at once it takes before it says 429, `keep` a folder for
+    the bodies it is sent, `dies_after` the number of calls after which it says nothing any more, `replies` a
+    status and a body for every call, `port` where it listens.
     """
 
     def __init__(self, config: dict[str, Any]):
@@ -85,12 +86,18 @@ class Server:
         if wanted is not None and key != f"Bearer {wanted}":
             self.note("401", body)
             return fault(401, f"Incorrect API key provided: {key.removeprefix('Bearer ')}")
+        if self.config.get("replies"):
+            status, text = self.config["replies"]
+            return Answer(status, text.encode(), {})
         if self.config.get("status"):
             self.note(str(self.config["status"]), body)
             return fault(self.config["status"], "no")
         if self.config.get("refuses") and self.config["refuses"].encode() in body:
             self.note("400", body)
             return fault(400, "content filter")
+        if self.config.get("breaks") and self.config["breaks"].encode() in body:
+            self.note("500", body)
+            return fault(500, "cannot decode")
         if self.seen > self.config.get("dies_after", self.seen):
             return None
         unknown = self.config.get("unknown")
@@ -169,7 +176,7 @@ class Server:
 async def main(config: dict[str, Any]) -> None:
     """Serves until the process ends."""
     server = Server(config)
-    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, backlog=256)
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", config.get("port", 0), backlog=256)
     print(listening.sockets[0].getsockname()[1], flush=True)
     parent = os.getppid()
     async with listening:

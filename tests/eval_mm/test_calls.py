@@ -27,7 +27,7 @@ def test_the_server_asks_to_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def limits(most: int, outcomes: str) -> list[int]:
-    """How many calls may be made at once after each outcome: `+` a reply, `-` an overload, `.` another fault."""
+    """How many calls may be made at once after each: `+` a reply, `-` an overload, `.` another fault."""
 
     async def learn() -> list[int]:
         pacing, found = Pacing(most), []
@@ -237,7 +237,7 @@ def test_the_key_and_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_placeholder_is_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a local server gets for a key is a word; it was once refused, and blacked out, wherever it stood."""
+    """What a local server gets for a key is a word, which was once refused wherever it stood."""
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     assert access("http://host/none/v1", "OPENAI_API_KEY", "a model").hidden("none") == "none"
     monkeypatch.setenv("OPENAI_API_KEY", "EMPTY")

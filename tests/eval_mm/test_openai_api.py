@@ -11,14 +11,15 @@ import pytest
 
 import eval_mm
 from eval_mm import models
+from eval_mm.calls.patience import Patience
 from eval_mm.cli import main
 from eval_mm.errors import UserError
 from eval_mm.explain import explain
 from eval_mm.models import Settings
 from eval_mm.run import run
-from eval_mm.schema import Result
+from eval_mm.schema import Request, Result
 from tests.data_scripts.support import tree
-from tests.eval_mm.behind_a_server import ask, command, journal, one_error
+from tests.eval_mm.behind_a_server import ask, backend, command, journal, one_error
 from tests.eval_mm.support import BOX_ANSWER, rows, write_data
 from tests.serving import KEY, asked, calls, served
 
@@ -128,6 +129,16 @@ def test_a_changed_setting_is_asked_again(data: Path, tmp_path: Path) -> None:
     assert config["settings"] == {"server": url, "temperature": 0.0, "extra_body": {"top_p": 0.5}}
 
 
+def test_the_size_of_pictures_is_asked_for_anew(data: Path, tmp_path: Path) -> None:
+    """Answers given before anyone noted sizes stood as unparsed under --box-scale resized: 0 per cent."""
+    out = tmp_path / "run"
+    with served(tmp_path, says=BOX_ANSWER) as url:
+        for scale, made in (("1000", 24), ("999", 24), ("resized", 48), ("resized", 48)):
+            result = ask(url, data, out, box_scale=scale)
+            assert asked(tmp_path)["ok"] == made, scale
+    assert result.num_unparsed == 0
+
+
 def test_what_is_sent(data: Path, tmp_path: Path) -> None:
     """Guards the request: picture first, its bytes untouched, the words, the limits, the user's fields."""
     keep = tmp_path / "kept"
@@ -215,6 +226,40 @@ def test_reasoning_is_kept_and_not_scored(data: Path, tmp_path: Path) -> None:
     assert (line["text"], line["reasoning"]) == (BOX_ANSWER, "Perhaps (1,1),(2,2).")
     assert "reasoning, not scored\n  'Perhaps (1,1),(2,2).'\n" in explain(tmp_path / "run", line["id"])
     assert (line["prompt_tokens"], line["new_tokens"]) == (700, 20)
+    page = tmp_path / "page.html"
+    assert main(["report", str(tmp_path / "run"), "--format", "html", "--out", str(page)]) == 0
+    assert '"h":"Perhaps (1,1),(2,2)."' in page.read_text(encoding="utf-8")
+
+
+HOSTILE: dict[str, tuple[int, str, str]] = {
+    "depth": (200, "[" * 200_000, "no JSON"),
+    "long numbers": (200, '{"usage": ' + "9" * 5_000 + "}", "no JSON"),
+    "another's fault": (200, '{"error": {"message": "up\\nstream"}}', "reply is an error: up stream"),
+    "a code that is none": (400, '{"error": {"message": "bad", "code": ["a"]}}', "400 bad"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_replies_that_once_ended_the_run(case: str, tmp_path: Path) -> None:
+    """A traceback in place of an error of that sample; what a gateway says is said to the user."""
+    status, body, said = HOSTILE[case]
+    with served(tmp_path, replies=[status, body]) as url:
+        asked_once = [Request("1", ("q",), chat=True)]
+        (answer,) = backend(url, Patience(tries=2, first=0.001)).generate(asked_once)
+    assert said in str(answer.error)
+
+
+def test_one_reply_without_ranks(tmp_path: Path) -> None:
+    """An empty answer among others once ended the run, and every later try of it."""
+    ranked = {"content": [{"top_logprobs": [{"token": "A", "logprob": -1.0}]}]}
+    with served(tmp_path, choice={"logprobs": ranked}, breaks="never") as url:
+        model = backend(url)
+        first = [Request("1", ("q",), (" A", " B"), chat=True)]
+        assert [answer.choice_logprobs for answer in model.generate(first)] == [(-1.0, -1.0)]
+    port = int(url.rpartition(":")[2].partition("/")[0])
+    with served(tmp_path, choice={"logprobs": None}, port=port):
+        (answer,) = model.generate(first)
+    assert "returns no log-probabilities" in str(answer.error)
 
 
 def choices(url: str, out: Path, **changes: Any) -> Result:
@@ -285,6 +330,7 @@ BAD_SETTINGS = {
     ),
     "a field that changes the reply": (["--extra-body", '{"n": 2}'], "'n' is not for it"),
     "the key": (["--extra-body", json.dumps({"user": KEY})], "holds the key"),
+    "the key in escapes": (["--extra-body", '{"user": "\\u0073' + KEY[1:] + '"}'], "holds the key"),
     "a key as a name": (["--api-key-env", "sk-12-34"], "expected the name of an environment variable"),
     "a device": (["--device", "cuda"], "--device is not for --model openai:m"),
     "a protocol with tokens": (
@@ -324,11 +370,22 @@ def test_a_setting_of_a_server_is_not_for_other_models(capsys: pytest.CaptureFix
     assert "--temperature is not for --model demo" in one_error(capsys)
 
 
-def test_from_python(data: Path, tmp_path: Path) -> None:
+def test_from_python(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Guards the settings of a server in the Python form, and a name that is none."""
     with served(tmp_path, says=BOX_ANSWER) as url:
         how: dict[str, Any] = {"data": data, "out": tmp_path / "run", "base_url": url, "box_scale": "999"}
         (result,) = eval_mm.evaluate("openai:m", "refcoco_val", temperature="server", **how)
-    assert result.config["settings"] == {"server": url}
+        assert result.config["settings"] == {"server": url}
+        found = [models.describe("openai:m", Settings(base_url=url, temperature=zero)) for zero in (0, 0.0)]
+        assert found[0].fingerprint == found[1].fingerprint, "Python's 0 is the command line's 0.0"
+        word = Settings(base_url=url, extra_body='{"tool_choice": "none"}')
+        monkeypatch.delenv("OPENAI_API_KEY")
+        assert models.describe("openai:m", word).settings["extra_body"] == {"tool_choice": "none"}
+        with pytest.raises(UserError, match="--extra-body: expected a JSON object: NaN is no JSON"):
+            models.describe("openai:m", Settings(base_url=url, extra_body='{"a": NaN}'))
+    spoilt: list[dict[str, Any]] = [{"max_concurrency": 0}, {"tries": 0}, {"timeout": 0}, {"temperature": 3}]
+    for one in spoilt:
+        with pytest.raises(UserError, match=f"{next(iter(one))}: expected"):
+            Settings(**one)
     with pytest.raises(UserError, match="no setting is called 'base_urls'; there are device, dtype"):
         eval_mm.evaluate("openai:m", "refcoco_val", base_urls="x")

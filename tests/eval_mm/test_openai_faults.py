@@ -1,5 +1,6 @@
 """Models behind a server that misbehaves, in another process: nothing is lost, doubled or made up."""
 
+import base64
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image as Picture
 
 from eval_mm import jobs
 from eval_mm.calls.patience import Patience
@@ -230,16 +232,30 @@ def test_refusals_of_all_questions_stop(tmp_path: Path) -> None:
 
 def test_a_server_that_is_gone_stops(tmp_path: Path) -> None:
     """Guards against hours of waiting for a server that ended in the middle; what was answered is kept."""
-    data, out = write_data(tmp_path / "data", rows(60)), tmp_path / "run"
+    data, out = write_data(tmp_path / "data", rows(60, images=4)), tmp_path / "run"
     impatient = Patience(tries=2, first=0.001, longest=0.001)
     with (
         served(tmp_path, dies_after=10, says=BOX_ANSWER) as url,
-        pytest.raises(UserError, match=r"failed 20 questions in a row, the last: 2 tries failed, the last: "),
+        pytest.raises(
+            UserError, match=r"failed 2\d questions in a row, the last: 2 tries failed, the last: "
+        ),
     ):
         ask(url, data, out, impatient, max_concurrency=4)
     lines = journal(out)
     assert sum(line["error"] is None for line in lines) == 10
     assert 20 <= len(lines) <= 40
+
+
+def test_a_picture_that_a_server_cannot_take(tmp_path: Path) -> None:
+    """Its thirty questions fail one after the other; they were once taken for a server that is gone."""
+    data, out = write_data(tmp_path / "data", rows(60)), tmp_path / "run"
+    for number in range(2):
+        Picture.new("RGB", (9, 9), (number, 0, 0)).save(data / f"pictures/{number}.png")
+    spoilt = base64.b64encode((data / "pictures/1.png").read_bytes()).decode()
+    impatient = Patience(tries=2, first=0.001, longest=0.001)
+    with served(tmp_path, breaks=spoilt, says=BOX_ANSWER) as url:
+        result = ask(url, data, out, impatient)
+    assert (result.num_errors, len(journal(out))) == (30, 60)
 
 
 def test_answers_without_a_word_stop(data: Path, tmp_path: Path) -> None:
