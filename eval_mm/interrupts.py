@@ -32,15 +32,14 @@ class Interrupts:
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(number) != signal.SIG_IGN:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._first_or_second)
-            self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._at_once)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._before:
+        if signal.SIGALRM in self._before:
             signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in self._before.items():
             signal.signal(number, handler)
@@ -49,7 +48,8 @@ class Interrupts:
         """As the first signal does: what is being answered may be finished, in the same time."""
         if not self.asked:
             self.asked, self._since = True, time.monotonic()
-            if self._before:
+            if threading.current_thread() is threading.main_thread():
+                self._before[signal.SIGALRM] = signal.signal(signal.SIGALRM, self._at_once)
                 signal.setitimer(signal.ITIMER_REAL, GRACE)
 
     def _first_or_second(self, number: int, frame: FrameType | None) -> None:

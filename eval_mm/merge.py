@@ -34,7 +34,11 @@ class Standing(NamedTuple):
 
 
 def standing(plan: Plan, folder: Path, fingerprint: str) -> Standing:
-    """What the journals in a task's folder hold of a plan; pictures are read for stored answers alone."""
+    """What the journals in a task's folder hold of a plan; pictures are read for stored answers alone.
+
+    Raises:
+        UserError: a sample that cannot be asked; another process writes there.
+    """
     _wait_for_others(folder)
     stored = journal.read(folder)
     by_id: dict[str, list[Prediction]] = {}
@@ -45,10 +49,10 @@ def standing(plan: Plan, folder: Path, fingerprint: str) -> Standing:
     reused: dict[str, Prediction] = {}
     hidden: list[Prediction] = []
     for place, sample in enumerate(plan.dataset.samples):
+        request = plan.request(sample)  # of all: what cannot be asked is said before a model is loaded
         if sample.id not in by_id:
             todo.append(place)
             continue
-        request = plan.request(sample)
         asked = store.asked_key(request, fingerprint)
         same = [answer for answer in by_id[sample.id] if answer.key.partition("-")[0] == asked]
         key = keys.whole(asked, request) if same else ""

@@ -174,7 +174,7 @@ def _lead(
             asking = Asking(work, folders, round, interrupts, bar, begin)
             for task in asking.run(backend, model.fingerprint):
                 seconds = time.perf_counter() - started
-                record["seconds"][plans[task].task.name] = seconds
+                record["seconds"][plans[task].task.name] = float(f"{seconds:.3f}")
                 outcomes.finish(task, seconds)
                 begin(task)
                 started = time.perf_counter()

@@ -225,7 +225,6 @@ def join() -> Team:
     rank, local, port = _number("RANK"), _number("LOCAL_RANK", "0"), _number("MASTER_PORT")
     address = os.environ.get("MASTER_ADDR", "localhost")
     os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # or a lost store fills the screen before we say so
-    import torch
     from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
     def connect() -> Store:
@@ -234,11 +233,18 @@ def join() -> Team:
         server = TCPStore(address, port, None, keeps, limit, wait_for_workers=False)
         return cast(Store, PrefixStore(f"eval_mm/{os.environ.get('TORCHELASTIC_RUN_ID', '')}", server))
 
-    if torch.cuda.is_available():
-        torch.cuda.set_device(local % torch.cuda.device_count())  # what "auto" and "cuda" mean from here on
+    choose_gpu(local)
     team = Team(rank, world, connect)
     atexit.register(team.close)
     return team
+
+
+def choose_gpu(number: int) -> None:
+    """Makes this GPU of the machine what "auto" and "cuda" mean; where there are fewer, processes share."""
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.set_device(number % torch.cuda.device_count())
 
 
 def says(message: str) -> bool:

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+import torch
 
 from eval_mm.errors import Interrupted, UserError
 from eval_mm.processes import team
@@ -221,3 +222,14 @@ def test_half_an_environment_is_explained(monkeypatch: pytest.MonkeyPatch, name:
     monkeypatch.setenv(name, "x")
     with pytest.raises(UserError, match=f"{name} 'x': start several processes with torchrun"):
         join.__wrapped__()
+
+
+@pytest.mark.parametrize(("number", "device"), [(1, 1), (5, 1)])
+def test_every_process_has_its_gpu(monkeypatch: pytest.MonkeyPatch, number: int, device: int) -> None:
+    """Eight processes on the first GPU of eight would be out of memory; where there are fewer they share."""
+    chosen: list[int] = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    monkeypatch.setattr(torch.cuda, "set_device", chosen.append)
+    team.choose_gpu(number)
+    assert chosen == [device]
