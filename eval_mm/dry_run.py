@@ -8,7 +8,7 @@ end has one at hand, pictures included; else a token is taken for four letters, 
 from collections.abc import Callable, Sequence, Set
 from dataclasses import astuple, dataclass
 
-from eval_mm import models, store
+from eval_mm import journal, models, store
 from eval_mm.console import align, count, size
 from eval_mm.jobs import Job
 from eval_mm.planning import Plan
@@ -91,7 +91,7 @@ def forecast(job: Job, plan: Plan, counter: Callable[[Request], int] | None) -> 
 def _answered(requests: Sequence[Request], job: Job, plan: Plan) -> set[str]:
     """The samples that have an answer to exactly this question, and no error."""
     keys = store.Keys(job.info.fingerprint)
-    stored = {(answer.id, answer.key): answer for answer in store.read_answers(job.out / plan.task.name)}
+    stored = {(answer.id, answer.key): answer for answer in journal.read_answers(job.out / plan.task.name)}
     asked = {(name, key.partition("-")[0]) for name, key in stored}
     done = set()
     for request in requests:

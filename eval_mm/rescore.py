@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
-from eval_mm import store, tasks
+from eval_mm import journal, store, tasks
 from eval_mm.answers import read_file
 from eval_mm.data import Dataset, find_root, load
 from eval_mm.errors import UserError
@@ -149,7 +149,7 @@ def read_stored(
         to_request(sample, protocol, dataset.root.path, examples.of(sample) if examples else ())
         for sample in dataset.samples
     ]
-    fitting = fitting_answers(requests, store.read_answers(folder / task.name), entry.model.fingerprint)
+    fitting = fitting_answers(requests, journal.read_answers(folder / task.name), entry.model.fingerprint)
     config = run_config(protocol, entry.selection, entry.model, examples, entry.variant)
     return StoredTask(task, dataset, protocol, requests, fitting, Asked(entry.model, entry.protocol, config))
 

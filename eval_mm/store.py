@@ -1,7 +1,7 @@
-"""The run folder: one append-only journal per task, the manifest, results. Nothing in it is half-written.
+"""The run folder: keys of questions, the manifest, results. Nothing in it is half-written.
 
     <out>/manifest.json                      what was asked of which model on which data, versions, times
-    <out>/<task>/predictions.rank0.jsonl     one Prediction a line, flushed as each answer finishes
+    <out>/<task>/predictions.rank<R>.jsonl   the answers: journal.py
     <out>/<task>/scores.jsonl, result.json   functions of data and answers alone
     <out>/<task>/submission.*                for the server of a benchmark without public answers
 
@@ -26,14 +26,11 @@ from eval_mm.data import Selection
 from eval_mm.errors import DataError, UserError
 from eval_mm.few_shot import FewShot
 from eval_mm.files import json_text, jsonl, locked, write_all, write_json
-from eval_mm.journal import iterate_answers as iterate_answers
-from eval_mm.journal import read_answers as read_answers
 from eval_mm.prompt import images_of, key_parts
 from eval_mm.schema import BoxScale, ModelInfo, Request, Result
 from eval_mm.variant import AS_IT_IS, Variant
 
 MANIFEST = "manifest.json"
-JOURNAL = "predictions.rank0.jsonl"
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
 

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 
-from eval_mm import store, tasks
+from eval_mm import journal, store, tasks
 from eval_mm.data import ALL_ROWS, Selection, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.report.runs import Run
@@ -75,7 +75,7 @@ def pictures_asked(task: str, members: Sequence[str], run: Run) -> Mapping[str, 
     found: dict[str, set[str]] = {}
     for part in members or [task]:
         before = f"{part}/" if members else ""
-        for answer in store.read_answers(run.folder / part):
+        for answer in journal.read_answers(run.folder / part):
             found.setdefault(before + answer.id, set()).add(answer.key.partition("-")[2])
     if not all(all(keys) for keys in found.values()):
         return {}
