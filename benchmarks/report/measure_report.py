@@ -15,7 +15,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from made_up import TASKS, make
+from made_up_runs import TASKS, make
 
 from eval_mm.console import align
 
