@@ -17,7 +17,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from eval_mm.console import align
-from tests.touchstone.support import KEY, asked, options, served, write_run
+from tests.serving import KEY, asked, served
+from tests.touchstone.support import options, write_run
 from touchstone.judging import judge
 
 QUESTIONS, DELAY = 908, 0.05
