@@ -124,14 +124,25 @@ class Team:
             with suppress(Interrupted):  # who has lost the store starts no further try with it
                 self.line.set("concluded", str(code))
 
-    def close(self) -> None:
-        """Says goodbye: nobody waits for a sign of life of this process any more."""
+    def close(self, code: int = 0) -> None:
+        """Says goodbye, with an exit code: nobody waits for a sign of life of this process any more."""
         if self.line is not None:
             line, self.line = self.line, None
             line.beat = None
             with suppress(Interrupted, OSError, UserError):
-                line.set(self._status_key(self.rank), json.dumps({"gone": True}))
+                line.set(self._status_key(self.rank), json.dumps({"gone": code}))
             line.close()
+
+    def follow(self) -> int:
+        """The exit code of process 0, once it has ended; raises as `check`."""
+        line = self.line
+        while line is not None:
+            goodbye = json.loads(line.peek(self._status_key(0)) or "{}").get("gone")
+            if goodbye is not None:
+                return int(goodbye)
+            self.check()
+            time.sleep(PAUSE)
+        return 0
 
     def _meet(self, line: Line) -> None:
         """Everyone answers the call of process 0, so nobody of an earlier try is taken for one of this."""
@@ -255,14 +266,19 @@ def says(message: str) -> bool:
 def leave(code: int) -> NoReturn:
     """Ends this process; after bad input or failed samples no further try of this torchrun does more.
 
-    At once, since torchrun ends all others by a signal as soon as one has ended with an error, and a Python
-    that is shutting down dies of it with another exit code.
+    Torchrun ends all others by a signal as soon as one has ended with an error. So where all is done the
+    others wait for process 0, which prints and may have a judge to ask. And the end is at once: a Python that
+    is shutting down dies of the signal with another exit code.
     """
+    team = join() if join.cache_info().currsize else None
+    if team is not None and not team.leads and code in (0, SAMPLE_ERRORS):
+        with suppress(KeyboardInterrupt, Interrupted, OSError):
+            code = max(code, team.follow())
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    if join.cache_info().currsize:
+    if team is not None:
         if code in (BAD_INPUT, SAMPLE_ERRORS):
-            join().conclude(code)
-        join().close()
+            team.conclude(code)
+        team.close(code)
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)

@@ -214,6 +214,23 @@ def test_a_conclusion_is_not_tried_again() -> None:
     assert [error.code for error in found if isinstance(error, SystemExit)] == [2, 2]
 
 
+def test_the_others_end_after_process_0() -> None:
+    """Torchrun would end process 0, which still prints or asks a judge, as soon as another ends with 3."""
+    printed = threading.Event()
+
+    def work(one: Team) -> int:
+        if one.leads:
+            threading.Event().wait(0.3)
+            printed.set()
+            one.close(3)
+            return 3
+        code = one.follow()
+        assert printed.is_set()
+        return code
+
+    assert Crew(3, work).result() == [3, 3, 3]
+
+
 @pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK", "MASTER_PORT"])
 def test_half_an_environment_is_explained(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """A container that sets WORLD_SIZE alone must get a line, not a traceback or a wait of ten minutes."""
