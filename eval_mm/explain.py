@@ -57,7 +57,12 @@ def explain(
     raw = repr(answer.text) if answer.error is None else f"error: {printable(answer.error)}"
     if answer.reasoning:
         lines += _block("reasoning, not scored", [repr(answer.reasoning)])
-    lines += _block("answer, raw", [raw])
+    if answer.choice_logprobs is not None:
+        ranks = zip(request.choices, answer.choice_logprobs, strict=False)
+        raw = ", ".join(f"{choice!r} {value:.4f}" for choice, value in ranks)
+        lines += _block("mean log-probability per token", [raw])
+    else:
+        lines += _block("answer, raw", [raw])
     lines += _block("asked with", [limits(request, answer)])
     lines += _block("references", _references(sample))
     if sample.target is not None and answer.error is None:

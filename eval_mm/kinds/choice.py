@@ -89,11 +89,8 @@ def _judge_rank(sample: Sample, prediction: Prediction, context: Context) -> Sco
         if not all(map(math.isfinite, prediction.choice_logprobs)):
             return Score(None, "", "log-probabilities that are not finite")
         index = max(range(len(prediction.choice_logprobs)), key=prediction.choice_logprobs.__getitem__)
-        ranked = ", ".join(
-            f"{letter} {value:.4f}"
-            for letter, value in zip(_options(sample), prediction.choice_logprobs, strict=True)
-        )
-        return _score(sample, index, f"mean log-probability per token: {ranked}")
+        # without the numbers: their last digits depend on what a model was asked at the same time
+        return _score(sample, index, f"ranked first of {len(prediction.choice_logprobs)}")
     if prediction.key and prediction.error is None:
         raise UserError(
             "these answers are texts, and this protocol judges ranked options; use --protocol instruct"

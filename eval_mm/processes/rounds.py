@@ -1,7 +1,7 @@
 """What the processes of a run do together in one run folder: share work, and end it for the same reason.
 
-with Round(join(), "results/runs/demo") as round:
-    plan = round.tell("plan", make)    # process 0 makes it, all get it
+with Round(join(), "fill") as round:
+    plan = round.same("plan", make)    # process 0 makes it, all have it
     number = round.take()              # 0, 1, 2, ...: each number to one process alone
 """
 

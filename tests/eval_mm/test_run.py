@@ -298,3 +298,23 @@ def test_a_family_leaves_out_what_is_not_there(tmp_path: Path) -> None:
         run(ScriptedModel(), ["grounding,grit_refexp"], data, out=tmp_path / "run")
     with pytest.raises(UserError, match="none of flickr30k_test, nocaps_val can be asked: not prepared"):
         run(ScriptedModel(), ["captioning"], data, out=tmp_path / "run")
+
+
+def test_rounding_changes_no_byte(tmp_path: Path) -> None:
+    """The last digits of ranks depend on what was asked at the same time, and so on how many processes."""
+
+    class Ranking(ScriptedModel):
+        def __init__(self, rounding: float):
+            super().__init__()
+            self.rounding = rounding
+
+        def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
+            for request in requests:
+                ranks = tuple(-1.00005 - place + self.rounding for place in range(len(request.choices)))
+                yield Prediction(request.id, choice_logprobs=ranks)
+
+    for name, rounding in {"one": 1e-6, "other": -1e-6}.items():
+        run(Ranking(rounding), ["scienceqa_test"], "demo", out=tmp_path / name)
+    for file in ("result.json", "scores.jsonl"):
+        paths = [tmp_path / name / "scienceqa_test" / file for name in ("one", "other")]
+        assert paths[0].read_bytes() == paths[1].read_bytes()
