@@ -1,6 +1,6 @@
 """The engine where memory is short: what begins again, what is halved, who is given up."""
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,8 +13,10 @@ from qwen_vl.config import QwenVLConfig
 from qwen_vl.engine import Answer, Engine, Query
 from qwen_vl.kv_cache import Store
 from qwen_vl.model import QwenVL, random_model
+from qwen_vl.packed import PackedPass
 from qwen_vl.pictures import Pictures
-from qwen_vl.rows import Row
+from qwen_vl.rows import Row, Step
+from qwen_vl.sampling import Sampling
 from tests.qwen_vl.test_engine import ask, assert_same, mixture, oracle, picture, span, watched
 
 
@@ -55,25 +57,15 @@ class Short:
         self.troubles += 1
         raise error
 
-    def passes(self, most: int, ids: frozenset[int] = frozenset(), model: QwenVL | None = None) -> None:
-        """Passes of more rows fail, and those that read one of the ids."""
-        decode, embed = QwenVL.decode, QwenVL.embed
-        poisoned = False
+    def passes(self, too_large: Callable[[Step], bool]) -> None:
+        """Passes of such steps fail."""
 
-        def small_embed(model: QwenVL, ids_X: Tensor, *rest: Any) -> Tensor:
-            nonlocal poisoned
-            poisoned = poisoned or bool(ids & set(ids_X.flatten().tolist()))
-            return embed(model, ids_X, *rest)
-
-        def small_decode(model: QwenVL, hidden: Tensor, *rest: Any) -> Tensor:
-            nonlocal poisoned
-            bad, poisoned = poisoned, False
-            if hidden.shape[0] > most or bad:
+        def small_pass(model: QwenVL, step: Step, *rest: Any) -> PackedPass:
+            if too_large(step):
                 self.fail(torch.OutOfMemoryError("pretended: the pass is too large"))
-            return decode(model, hidden, *rest)
+            return PackedPass(model, step, *rest)
 
-        self._patch.setattr(QwenVL, "embed", small_embed)
-        self._patch.setattr(QwenVL, "decode", small_decode)
+        self._patch.setattr("qwen_vl.engine.PackedPass", small_pass)
 
     def pictures(self, most: int) -> None:
         """More pictures at once fail."""
@@ -96,6 +88,11 @@ class Short:
             resize(store, places, tokens)
 
         self._patch.setattr(Store, "resize", small_resize)
+
+
+def rows_of(step: Step, name: str) -> list[Row]:
+    """The rows of a query in a step."""
+    return [row for row in (*step.active, *step.starts) if row.query.id == name]
 
 
 @pytest.fixture
@@ -155,7 +152,7 @@ def test_what_fails_is_halved(small: QwenVL, short: Short, caplog: pytest.LogCap
     """Until it fits, and nothing else: answers stay the same, the log says so."""
     queries = mixture(small.config, seed=3)
     expected = [oracle(small, query) for query in queries]
-    short.passes(60)
+    short.passes(lambda step: step.num_tokens > 60)
     short.pictures(1)
     engine = Engine(small, check=True)
     assert_same({answer.id: answer for answer in engine.answer(queries, picture)}, expected)
@@ -169,7 +166,7 @@ def test_rows_at_once_are_halved_where_none_is_new(small: QwenVL, short: Short) 
     """Fewer new tokens would not help."""
     queries = [Query(number, (number, 1), max_new_tokens=9) for number in range(16)]
     expected = [oracle(small, query) for query in queries]
-    short.passes(5)
+    short.passes(lambda step: step.num_tokens > 5)
     engine = Engine(small, check=True, step_tokens=1)
     assert_same({answer.id: answer for answer in engine.answer(queries, picture)}, expected)
     assert 1 < engine.limits.slots <= 5
@@ -187,6 +184,11 @@ def test_a_cache_that_cannot_grow_is_halved(small: QwenVL, short: Short) -> None
     assert engine.limits._replace(cache_tokens=0) == engine.first_limits._replace(cache_tokens=0)
     assert engine.limits.cache_tokens <= 260
     assert short.troubles < 5
+    later = [replace(query, id=("later", query.id)) for query in queries[-2:]]
+    assert_same(
+        {answer.id: answer for answer in engine.answer(later, picture)},
+        [answer._replace(id=("later", answer.id)) for answer in expected[-2:]],
+    )
 
 
 @pytest.mark.parametrize("place", [0, 7, 19])
@@ -195,10 +197,10 @@ def test_who_is_given_up(small: QwenVL, short: Short, place: int) -> None:
     were not to blame, so they are what they were.
     """
     queries = [Query(number, (number, 1), max_new_tokens=4 + number % 5) for number in range(20)]
-    queries[place] = Query("culprit", (1, 400), max_new_tokens=4)
+    queries[place] = Query("culprit", (1, 40), max_new_tokens=4)
     queries.append(Query("ranked", (3, 2), options=((1,), (2, 5))))
     expected = [oracle(small, query) for query in queries if query.id != "culprit"]
-    short.passes(1000, frozenset([400]))
+    short.passes(lambda step: rows_of(step, "culprit") != [])
     engine = Engine(small, check=True)
     found = {answer.id: answer for answer in engine.answer(queries, picture)}
     assert str(found["culprit"].error).startswith("out of memory with nothing beside it: pretended")
@@ -211,15 +213,27 @@ def test_a_row_that_fails_while_it_decodes(small: QwenVL, short: Short) -> None:
     """It fits at first and fails alone with its fourth token: given up, not begun again for ever."""
     told: dict[Hashable, list[int]] = {}
     query = watched(Query("culprit", (1, 2), max_new_tokens=9), told)
-    third = oracle(small, query).ids[2]
     others = [Query(number, (number, 7), max_new_tokens=3) for number in range(5)]
     expected = [oracle(small, other) for other in others]
-    assert all(third not in (*other.ids, *answer.ids) for other, answer in zip(others, expected, strict=True))
-    short.passes(1000, frozenset([third]))
+    short.passes(lambda step: any(row.known == 3 for row in rows_of(step, "culprit")))
     found = ask(small, [*others, query])
     assert isinstance(found["culprit"].error, MemoryError)
     assert len(told["culprit"]) == 3
     assert_same(found, expected)
+
+
+def test_a_row_that_fails_only_with_its_answer(small: QwenVL, short: Short, begun_again: list[Begun]) -> None:
+    """A row was sent back to make room, and with its answer its next first pass is larger than any before:
+    where that fails, though it is alone, it goes token by token.
+    """
+    queries = [Query(name, (*span(small.config), 5), (1,), max_new_tokens=25) for name in ("first", "second")]
+    expected = [oracle(small, query) for query in queries]
+    short.passes(lambda step: step.num_tokens > 20 or any(row.known > 20 for row in rows_of(step, "first")))
+    found = ask(small, queries, cache_tokens=70, step_tokens=1)
+    assert isinstance(found["first"].error, MemoryError)
+    assert_same(found, expected[1:])
+    assert Begun(said=15, known=15) in begun_again
+    assert begun_again[-1] == Begun(said=15, known=0)
 
 
 def test_no_room_for_a_picture(small: QwenVL, short: Short) -> None:
@@ -266,39 +280,53 @@ def test_another_error_is_no_want_of_memory(small: QwenVL, monkeypatch: pytest.M
 
 def test_drawn_answers_that_begin_again(small: QwenVL, short: Short, begun_again: list[Begun]) -> None:
     """What was drawn stays drawn, and the next draw is the one it would have been."""
-    from qwen_vl.sampling import Sampling
-
     queries = [
         Query(number, (number, 3), max_new_tokens=9, sampling=Sampling(1.0), seed=number)
         for number in range(9)
     ]
     roomy = ask(small, queries)
-    short.passes(4)
+    short.passes(lambda step: step.num_tokens > 4)
     assert ask(small, queries) == roomy
     assert any(row.said for row in begun_again)
 
 
-def test_a_block_that_was_not_finite(small: QwenVL, begun_again: list[Begun]) -> None:
-    """A prefix of NaN that was let go while its questions waited: whoever has the block next has a shorter
-    prefix, and zero weight times NaN behind its end is NaN.
+def test_places_that_were_not_finite(small: QwenVL) -> None:
+    """Slots and a block full of NaN, let go while further questions wait: whoever has them next has less in
+    them than the rows beside, and zero weight times NaN behind its end is NaN.
     """
-    config = small.config
+    start = span(small.config)
 
     def load(key: Hashable) -> Tensor:
         return picture(key) * (torch.nan if key == "broken" else 1.0)
 
-    head = tuple(range(100, 140))
     broken = [
-        Query(("broken", n), (*span(config), *head, n), ("broken",), cancelled=lambda: len(found) > 0)
-        for n in range(4)
+        Query(
+            ("broken", number),
+            (*start, *range(100, 140), number, *range(100, 120)),
+            ("broken",),
+            cancelled=lambda: len(found) > 0,
+        )
+        for number in range(4)
     ]
-    short_one = Query("short", (*span(config), 1, 2), (1,), max_new_tokens=6)
+    after = [
+        Query("short", (*start, 1, 2), (1,), max_new_tokens=6),
+        Query("long prefix", (*start, *range(300, 345)), (2,), max_new_tokens=6),
+        Query("long suffix", (*start, 5, *range(200, 225)), (3,), max_new_tokens=6),
+        Query("other suffix", (*start, 6, *range(200, 225)), (3,), max_new_tokens=6),
+    ]
+    engine = Engine(small, slots=4, step_tokens=1, check=True)  # one row begins in a step, the others wait
     found: dict[Hashable, Answer] = {}
-    for answer in Engine(small, slots=1, check=True).answer([*broken, short_one], load):
+
+    def queries() -> Iterator[Query | None]:
+        yield from broken
+        yield None
+        yield from after
+
+    for answer in engine.answer(queries(), load):
         found[answer.id] = answer
     assert isinstance(found["broken", 0].error, FloatingPointError)
-    assert {found["broken", n].stop_reason for n in (1, 2, 3)} == {"cancelled"}
-    assert_same(found, [oracle(small, short_one)])
+    assert {found["broken", number].stop_reason for number in (1, 2, 3)} == {"cancelled"}
+    assert_same(found, [oracle(small, query) for query in after])
 
 
 def test_one_layer_is_held_twice(tiny_config: QwenVLConfig, monkeypatch: pytest.MonkeyPatch) -> None:
