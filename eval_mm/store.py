@@ -146,6 +146,11 @@ class RunFolder:
         folder._lock = lock
         return folder
 
+    def kept(self) -> "RunFolder":
+        """The folder, locked; UserError where a run is writing there."""
+        self._lock = locked(self.path, f"{self.path}: another run is writing there; wait for it")
+        return self
+
     @classmethod
     def open(cls, path: Path) -> "RunFolder":
         """An existing run folder; raises UserError where there is none."""
@@ -209,7 +214,8 @@ def put_aside(path: Path) -> Path | None:
     number = next(number for number in count(1) if not os.path.lexists(f"{path}.{number}"))
     with closing(locked(path, f"--out {path}: another run is writing there; wait for it, or name another")):
         try:
-            return Path(os.path.abspath(path)).rename(f"{os.path.abspath(path)}.{number}")
+            aside = Path(os.path.abspath(path)).rename(f"{os.path.abspath(path)}.{number}")
+            return aside if path.is_absolute() else Path(os.path.relpath(aside))
         except OSError as error:
             raise UserError(
                 f"--fresh: {path} cannot be renamed ({error.strerror}); name another --out"
