@@ -1,0 +1,17 @@
+"""The progress line."""
+
+import pytest
+
+from eval_mm.progress import Progress
+
+
+def test_the_line_says_what_is_done_and_what_failed(capsys: pytest.CaptureFixture[str]) -> None:
+    """A run of a night is judged by this line: what is stored is no speed, errors are seen at once."""
+    with Progress(200, 50, wanted=True) as bar:
+        bar.show("vqav2_val (2 of 3)", 120, 3, "process 5 with 1.2/s")
+    shown = capsys.readouterr().err
+    for said in ("vqav2_val (2 of 3)", "120/200", "errors=3", "slowest=process 5 with 1.2/s"):
+        assert said in shown
+    with Progress(200, 50, wanted=False) as bar:
+        bar.show("x", 120, 3)
+    assert capsys.readouterr().err == ""
