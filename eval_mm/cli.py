@@ -23,7 +23,7 @@ examples:
   python -m eval_mm score results/runs/demo             score stored answers again, no model needed
   python -m eval_mm report results/runs/demo            tables, a page of every answer, charts
   python -m eval_mm compare results/runs/a results/runs/b   which is better, and whether that can be chance
-  python -m eval_mm explain results/runs/demo 17        one answer from prompt to score
+  python -m eval_mm explain results/runs/demo 17 --task refcoco_val   one answer from prompt to score
   python -m eval_mm check results/runs/demo             whether a run folder is whole and its numbers its own
   python -m eval_mm list                                tasks, families, and what is prepared
 """
@@ -39,7 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return guarded(lambda: arguments.command(arguments), kept)
     from eval_mm.processes.team import leave, says
 
-    leave(guarded(lambda: arguments.command(arguments), kept, says))
+    done: list[int] = []
+
+    def command() -> int:
+        done.append(arguments.command(arguments))
+        return done[0]
+
+    leave(guarded(command, kept, says), to_the_end=bool(done))
 
 
 def build_parser() -> Parser:

@@ -63,6 +63,11 @@ class Round:
         assert line is not None, "process 0 hears nothing"
         return self.wait(lambda: line.receive(f"{self.key}/{what}"))
 
+    def is_told(self, what: str) -> bool:
+        """Whether process 0 has told it."""
+        line = self.team.line
+        return line is not None and line.peek(f"{self.key}/{what}") is not None
+
     def same(self, what: str, make: Callable[[], str]) -> str:
         """What process 0 makes, in all of them."""
         return self.tell(what, make) if self.leads else self.hear(what)

@@ -263,15 +263,15 @@ def says(message: str) -> bool:
     return join().says(message) if join.cache_info().currsize else True
 
 
-def leave(code: int) -> NoReturn:
+def leave(code: int, to_the_end: bool) -> NoReturn:
     """Ends this process; after bad input or failed samples no further try of this torchrun does more.
 
-    Torchrun ends all others by a signal as soon as one has ended with an error. So where all is done the
-    others wait for process 0, which prints and may have a judge to ask. And the end is at once: a Python that
-    is shutting down dies of the signal with another exit code.
+    Torchrun ends all others by a signal as soon as one has ended with an error. So where the command came
+    `to_the_end` the others wait for process 0, which prints and may have a judge to ask. And the end is at
+    once: a Python that is shutting down dies of the signal with another exit code.
     """
     team = join() if join.cache_info().currsize else None
-    if team is not None and not team.leads and code in (0, SAMPLE_ERRORS):
+    if team is not None and not team.leads and to_the_end:
         with suppress(KeyboardInterrupt, Interrupted, OSError):
             code = max(code, team.follow())
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
