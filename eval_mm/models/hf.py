@@ -8,22 +8,23 @@ models mean the same.
 A batch holds prompts of like length, padded on the left. Ranked choices are forced token by token through the
 model's own generation, so that whatever a family does with positions and pictures is done for them too.
 
-Shapes: B rows of a batch, T tokens, V vocabulary.
+Shapes: B rows of a batch, T tokens.
 """
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from threading import Event
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import GenerationConfig, LogitsProcessor, LogitsProcessorList
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from eval_mm.models import Settings
 from eval_mm.models.hf_checkpoint import HFCheckpoint, describe, load
 from eval_mm.models.hf_prompts import Prompted, batch, can_stand_together, prompted
+from eval_mm.models.hf_steering import Forced, Stopped
 from eval_mm.schema import ModelInfo, Prediction, Request
 from qwen_vl.errors import ImageError
 from qwen_vl.image import load_image
@@ -45,7 +46,8 @@ class HFBackend:
         self.info = info
         self._model, self._processor = checkpoint.model, checkpoint.processor
         self._eos, self._pad = checkpoint.eos_ids, checkpoint.pad_id
-        self._batch_tokens = batch_tokens or BATCH_TOKENS[self._model.device.type]
+        self._device = checkpoint.device
+        self._batch_tokens = batch_tokens or BATCH_TOKENS["cpu" if self._device.type == "cpu" else "cuda"]
 
     @classmethod
     def describe(cls, spec: str, value: str, settings: Settings, fetch: bool = True) -> ModelInfo:
@@ -60,18 +62,21 @@ class HFBackend:
 
     def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
         """Answers a window of requests at a time, prompts of like length together."""
-        stream = iter(requests)
+        stream, ended = iter(requests), Event()
         with ThreadPoolExecutor(max_workers=1) as worker:  # a tokenizer is not safe in two threads
-            coming = worker.submit(self._prepare, list(islice(stream, WINDOW)))
-            while prepared := coming.result():
-                coming = worker.submit(self._prepare, list(islice(stream, WINDOW)))
-                waiting = [one for one in prepared if isinstance(one, Prompted)]
-                yield from (one for one in prepared if isinstance(one, Prediction))
-                for group in self._batches(waiting):
-                    yield from self._answer(group)
+            try:
+                coming = worker.submit(self._prepare, list(islice(stream, WINDOW)), ended)
+                while prepared := coming.result():
+                    coming = worker.submit(self._prepare, list(islice(stream, WINDOW)), ended)
+                    waiting = [one for one in prepared if isinstance(one, Prompted)]
+                    yield from (one for one in prepared if isinstance(one, Prediction))
+                    for group in self._batches(waiting):
+                        yield from self._answer(group)
+            finally:
+                ended.set()
 
-    def _prepare(self, requests: Sequence[Request]) -> list[Prompted | Prediction]:
-        return [self._prompted(request) for request in requests]
+    def _prepare(self, requests: Sequence[Request], ended: Event) -> list[Prompted | Prediction]:
+        return [self._prompted(request) for request in requests if not ended.is_set()]
 
     def _prompted(self, request: Request) -> Prompted | Prediction:
         try:
@@ -95,23 +100,17 @@ class HFBackend:
             yield group
 
     def _answer(self, prompts: Sequence[Prompted]) -> Iterator[Prediction]:
-        """Answers a batch; one that memory is too small for is halved, down to the single request."""
+        """Answers a batch; one that fails, such as for want of memory, is halved, down to single requests."""
+        predictions = None
         try:
             predictions = (self._ranked if prompts[0].request.choices else self._written)(prompts)
-        except torch.OutOfMemoryError as error:
-            if len(prompts) == 1:
-                yield _failed(prompts[0].request, error)
-                return
-            predictions = None
         except Exception as error:  # the one boundary per call of the model
             if len(prompts) == 1:
-                yield _failed(prompts[0].request, error)
-                return
-            predictions = None
+                predictions = [_failed(prompts[0].request, error)]
         if predictions is not None:
             yield from predictions
             return
-        half = len(prompts) // 2
+        half = len(prompts) // 2  # not within `except`: an error holds on to what was computed
         log.warning("a batch of %d could not be answered at once, halved", len(prompts))
         yield from self._answer(prompts[:half])
         yield from self._answer(prompts[half:])
@@ -119,8 +118,9 @@ class HFBackend:
     def _written(self, prompts: Sequence[Prompted]) -> list[Prediction]:
         """Greedy answers."""
         limits = prompts[0].request
-        ids_BT = self._generate(prompts, limits.min_new_tokens, limits.max_new_tokens).sequences
         start = max(one.num_tokens for one in prompts)
+        stopped = Stopped(self._text, limits.stop, start) if limits.stop else None
+        ids_BT = self._generate(prompts, limits.min_new_tokens, limits.max_new_tokens, stopped).sequences
         return [
             self._prediction(one, row.tolist()) for one, row in zip(prompts, ids_BT[:, start:], strict=True)
         ]
@@ -142,7 +142,7 @@ class HFBackend:
             start = max(one.num_tokens for one, _ in part)
             forced = Forced([ids for _, ids in part], start, self._eos[0] if self._eos else self._pad)
             made = self._generate([one for one, _ in part], 0, longest, forced)
-            logprobs = [logits_BV.double().log_softmax(dim=-1) for logits_BV in made.logits]
+            logprobs = [logits.double().log_softmax(dim=-1) for logits in made.logits]  # (B, vocabulary)
             for row, (_, ids) in enumerate(part):
                 chosen = [float(logprobs[place][row, token]) for place, token in enumerate(ids)]
                 means.append(sum(chosen) / len(chosen))
@@ -158,14 +158,15 @@ class HFBackend:
 
     @torch.inference_mode()
     def _generate(
-        self, prompts: Sequence[Prompted], min_new: int, max_new: int, forced: "Forced | None" = None
+        self, prompts: Sequence[Prompted], min_new: int, max_new: int, steered: Forced | Stopped | None = None
     ) -> Any:
-        device, dtype = self._model.device, self._model.dtype
+        device, dtype = self._device, self._model.dtype
         inputs = {
             name: value.to(device, dtype) if value.is_floating_point() else value.to(device)
             for name, value in batch(prompts, self._pad).items()
         }
-        return self._model.generate(
+        forced = isinstance(steered, Forced)
+        made = self._model.generate(
             **inputs,
             generation_config=GenerationConfig(
                 do_sample=False,
@@ -175,27 +176,38 @@ class HFBackend:
                 eos_token_id=self._eos or None,
                 pad_token_id=self._pad,
                 return_dict_in_generate=True,
-                output_logits=forced is not None,
+                output_logits=forced,
             ),
-            logits_processor=LogitsProcessorList([forced] if forced is not None else []),
+            logits_processor=LogitsProcessorList([steered] if forced else []),
+            stopping_criteria=StoppingCriteriaList([steered] if isinstance(steered, Stopped) else []),
         )
+        ids_BT = inputs["input_ids"]
+        if not made.sequences[:, : ids_BT.shape[1]].equal(ids_BT):
+            raise RuntimeError(f"{type(self._model).__name__} gives something else than prompt and answer")
+        return made
 
     def _prediction(self, one: Prompted, ids: list[int]) -> Prediction:
         end = next((place for place, token in enumerate(ids) if token in self._eos), None)
         ids = ids[:end]
-        text = self._processor.tokenizer.decode(
-            ids, skip_special_tokens=True, clean_up_tokenization_spaces=False
-        )
+        whole = text = self._text(ids)
         for stop in one.request.stop:
             text = text.partition(stop)[0]
+        while text != whole and ids[-1] == self._pad:
+            ids.pop()  # written while others of the batch went on
+        ended = end is not None or text != whole
         return Prediction(
             one.request.id,
             text,
-            stop_reason="length" if end is None else "stop",
+            stop_reason="stop" if ended else "length",
             prompt_tokens=one.num_tokens,
             new_tokens=len(ids),
             image_size=self._seen(one),
         )
+
+    def _text(self, ids: Sequence[int]) -> str:
+        decode = self._processor.tokenizer.decode
+        text: str = decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
 
     def _seen(self, one: Prompted) -> tuple[int, int] | None:
         """Width and height of a single picture as the model saw it, where its processor resizes freely."""
@@ -205,21 +217,6 @@ class HFBackend:
         side = self._processor.image_processor.patch_size
         _, rows, columns = grid[0].tolist()
         return columns * side, rows * side
-
-
-class Forced(LogitsProcessor):  # type: ignore[misc]
-    """Lets a row write nothing but its given tokens, then the end."""
-
-    def __init__(self, rows: Sequence[Sequence[int]], start: int, end: int):
-        self._rows, self._start, self._end = rows, start, end
-
-    def __call__(self, input_ids: Tensor, scores: Tensor) -> Tensor:
-        """Scores (B, V) with all but one token of every row ruled out."""
-        step = input_ids.shape[1] - self._start
-        tokens = [row[step] if step < len(row) else self._end for row in self._rows]
-        forced_BV = torch.full_like(scores, -torch.inf)
-        forced_BV[torch.arange(len(tokens)), tokens] = 0
-        return forced_BV
 
 
 def _limits(request: Request) -> tuple[Any, ...]:

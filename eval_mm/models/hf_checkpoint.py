@@ -6,6 +6,8 @@ missing, the processor is put together from its image part on Pillow and its tok
 
 import inspect
 import json
+import os
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -41,9 +43,10 @@ FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HFCheckpoint:
-    """A model ready to be asked, with what ends and pads its answers."""
+    """A model ready to be asked, the device that it is asked on, and what ends and pads its answers."""
 
     model: Any
+    device: torch.device
     processor: Any
     eos_ids: tuple[int, ...]
     pad_id: int
@@ -99,10 +102,24 @@ def load(value: str, settings: Settings) -> HFCheckpoint:
         model = model.to(device)
     model = model.eval().requires_grad_(False)
     defaults, model.generation_config = model.generation_config, GenerationConfig()
-    eos = defaults.eos_token_id if defaults.eos_token_id is not None else processor.tokenizer.eos_token_id
-    eos_ids = () if eos is None else (eos,) if isinstance(eos, int) else tuple(eos)
+    eos = defaults.eos_token_id
+    ends = [
+        *(eos if isinstance(eos, list) else [eos]),
+        processor.tokenizer.eos_token_id,
+    ]  # often but one knows it
+    eos_ids = tuple(dict.fromkeys(end for end in ends if end is not None))
     pads = (processor.tokenizer.pad_token_id, defaults.pad_token_id, *eos_ids, 0)
-    return HFCheckpoint(model, processor, eos_ids, next(pad for pad in pads if pad is not None))
+    return HFCheckpoint(
+        model, _entrance(model), processor, eos_ids, next(pad for pad in pads if pad is not None)
+    )
+
+
+def _entrance(model: Any) -> torch.device:
+    """Where a model takes its inputs: of one that is spread out, the first GPU that has a part of it."""
+    for place in (getattr(model, "hf_device_map", None) or {}).values():
+        if str(place) not in ("cpu", "disk"):
+            return torch.device(place)
+    return torch.device("cpu") if model.device.type == "meta" else torch.device(model.device)
 
 
 def _find(value: str, fetch: bool) -> Path:
@@ -121,7 +138,12 @@ def _model_type(folder: Path, value: str) -> str:
         found = fields.get("model_type") if isinstance(fields, dict) else None
     if found in KNOWN:
         with _said(value):
-            AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        if config.is_encoder_decoder or config.get_text_config().is_encoder_decoder:
+            raise UserError(
+                f"--model hf:{value}: models of the family {found} write with a decoder of their own, apart "
+                f"from the prompt; they cannot be asked"
+            )
         return str(found)
     own_code = isinstance(fields, dict) and fields.get("auto_map")
     why = "; it brings code of its own, which is never run" if own_code else ""
@@ -146,6 +168,10 @@ def _has_chat_template(folder: Path) -> bool:
 
 def _compute(settings: Settings) -> tuple[torch.device, str]:
     """The device, and the dtype by name."""
+    if settings.device_map is not None and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise UserError(
+            "--device-map: spreads one model over the GPUs, of which torchrun gives each process one"
+        )
     try:
         device = pick_device(settings.device)
         return device, str(pick_dtype(settings.dtype, device)).removeprefix("torch.")
@@ -174,17 +200,30 @@ def _adapted(model: Any, folder: Path) -> Any:
     extras.require("hf", "--adapter")
     from peft import PeftModel
 
-    with _said(str(folder), "--adapter "):
+    with _said(str(folder), "--adapter "), warnings.catch_warnings():
+        # peft only warns of weights that it does not find under the names of this model, and goes on without
+        warnings.filterwarnings("error", "Found missing adapter keys")
         return PeftModel.from_pretrained(model, folder).merge_and_unload(safe_merge=True)
 
 
 def _processor(folder: Path) -> Any:
-    """The checkpoint's processor; without its video part where torchvision is not installed."""
+    """The checkpoint's processor, with its chat template wherever that stands."""
     try:
-        return AutoProcessor.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
-    except ImportError as error:
+        made = AutoProcessor.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+    except (ImportError, ValueError) as error:
         if "torchvision" not in str(error).lower():
             raise
+        made = _without_video(folder)
+    if not hasattr(made, "tokenizer") or not hasattr(made, "image_processor"):
+        raise ValueError(f"a {type(made).__name__} does not prepare pictures and text together")
+    made.chat_template = made.chat_template or made.tokenizer.chat_template
+    if not made.chat_template and not getattr(made, "image_token", None):
+        raise ValueError("it has neither a chat template nor a token that stands for a picture")
+    return made
+
+
+def _without_video(folder: Path) -> Any:
+    """The processor where its video part cannot be had."""
     config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
     whole: Any = getattr(transformers, PROCESSOR_MAPPING_NAMES[config.model_type])
 

@@ -1,8 +1,9 @@
-"""The unit of the coordinates that families of transformers models write, where their authors say it.
+"""What differs between families of transformers models.
 
-A unit is a fact about the model and is never guessed from its answers: a family that is not here (LLaVA,
-whose coordinates are of the picture padded to a square; PaliGemma, which writes `<loc0123>`) needs
-`--box-scale` before it is asked for boxes.
+The unit of the coordinates that they write stands here where their authors say it. A unit is a fact about the
+model and is never guessed from its answers: a family that is not here (LLaVA, whose coordinates are of the
+picture padded to a square; PaliGemma, which writes `<loc0123>`) needs `--box-scale` before it is asked for
+boxes.
 """
 
 from eval_mm.schema import BoxScale
@@ -17,3 +18,6 @@ BOX_SCALES: dict[str, BoxScale] = {
 """`model_type` of config.json -> unit. `resized` is pixels of the picture as the model saw it, whose size
 stands in `Prediction.image_size`.
 """
+
+UNMARKED = frozenset({"Idefics3Processor", "InternVLProcessor"})
+"""Processors that cannot be told that a control token in somebody's text is text."""

@@ -2,8 +2,8 @@
 
 A model with a chat template is asked in it, whatever the protocol: it knows no other form. A model without
 one (PaliGemma) gets its picture tokens, then the text. Text that looks like a control token stays text: the
-template is told to keep it so (`sanitize_control_tokens`), and without a template a space is put behind the
-token's first character.
+template is told to keep it so (`sanitize_control_tokens`); without a template, and where a processor does not
+take that, a space is put behind the token's first character.
 
 Shapes: T tokens of one prompt, B prompts of a batch.
 """
@@ -15,6 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from eval_mm.models.hf_families import UNMARKED
 from eval_mm.schema import Image, Mark, Request
 
 PAD_ZERO = 0
@@ -38,7 +39,7 @@ class Prompted:
 def prompted(request: Request, processor: Any, open_picture: Callable[[str], Any]) -> Prompted:
     """A request as the processor prepares it. Raises what opening a picture or the processor raises."""
     pictures = [open_picture(part.path) for part in request.prompt if isinstance(part, Image)]
-    if processor.chat_template or processor.tokenizer.chat_template:
+    if processor.chat_template:
         made = _by_template(request, processor, pictures)
     elif request.system:
         raise ValueError("the model has no chat template, so a system text cannot be said")
@@ -52,13 +53,22 @@ def prompted(request: Request, processor: Any, open_picture: Callable[[str], Any
 
 def _by_template(request: Request, processor: Any, pictures: Sequence[Any]) -> dict[str, Tensor]:
     coming = iter(pictures)
+    broken_up = any(kind.__name__ in UNMARKED for kind in type(processor).__mro__)
     content: list[dict[str, Any]] = []
+    odd = False
+
+    def said(text: str) -> dict[str, str]:
+        nonlocal odd
+        plain = _broken_up(text, processor.tokenizer)
+        odd = odd or plain != text
+        return {"type": "text", "text": plain if broken_up else text}
+
     for part in request.prompt:
         if isinstance(part, Image):
             content.append({"type": "image", "image": next(coming)})
         elif not isinstance(part, Mark):
-            content.append({"type": "text", "text": part})
-    system = [{"role": "system", "content": [{"type": "text", "text": request.system}]}]
+            content.append(said(part))
+    system = [{"role": "system", "content": [said(request.system)]}]
     return dict(
         processor.apply_chat_template(
             [[*(system if request.system else []), {"role": "user", "content": content}]],
@@ -66,7 +76,7 @@ def _by_template(request: Request, processor: Any, pictures: Sequence[Any]) -> d
             tokenize=True,
             return_dict=True,
             return_tensors="pt",
-            sanitize_control_tokens=True,
+            sanitize_control_tokens=odd and not broken_up,
         )
     )
 
