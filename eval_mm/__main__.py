@@ -2,7 +2,12 @@
 
 import sys
 
-from eval_mm.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        from eval_mm.cli import main
+
+        code = main()
+    except KeyboardInterrupt:  # while modules are loaded and arguments are read: nothing has begun
+        print("\ninterrupted", file=sys.stderr)
+        code = 130
+    sys.exit(code)

@@ -15,7 +15,7 @@ from typing import Any
 from eval_mm import journal, store, tasks
 from eval_mm.check_scores import Compared, compare_composite, compare_task
 from eval_mm.errors import UserError
-from eval_mm.files import is_locked
+from eval_mm.files import LOCK, is_locked
 from eval_mm.judge import Scored
 from eval_mm.prompt import images_of
 from eval_mm.rescore import StoredTask, read_stored, task_of
@@ -68,16 +68,19 @@ def check_run(run: str | os.PathLike[str], data: str | os.PathLike[str] | None =
     Raises:
         UserError: no run folder, or a manifest that cannot be read.
     """
-    folder = store.RunFolder.open(Path(run))
+    folder = _opened(Path(run))
     entries = {
         name: store.TaskEntry.from_json(one, folder.path) for name, one in folder.manifest["tasks"].items()
     }
     found = RunCheck(folder.path)
     writing = is_locked(folder.path)
     if writing:
-        found.notes.append("a run is writing here now: what follows is of this moment")
+        found.findings.append("a run is writing here now: what follows is of this moment")
     found.findings += _manifest_findings(folder.manifest, writing)
-    found.findings += _strangers(folder.path, entries)
+    unknown = [*_strangers(folder.path, entries)]
+    found.findings += [f"{name}: not finished: the same run command goes on" for name in unknown]
+    if left := [name for name in _planned(folder.manifest) if name not in (*entries, *unknown)]:
+        found.findings.append(f"not started: {', '.join(left)}; the same run command goes on")
     found.notes += _leftovers(folder.path)
     scored: dict[str, Scored] = {}
     for name, entry in entries.items():
@@ -100,11 +103,26 @@ def check_run(run: str | os.PathLike[str], data: str | os.PathLike[str] | None =
     return found
 
 
+def _opened(path: Path) -> store.RunFolder:
+    """The run folder; one without a manifest too where a run was there and ended before its first answer."""
+    begun = (path / LOCK).is_file() and not any(path.glob("*/result*.json"))
+    if begun and not (path / store.MANIFEST).exists():
+        return store.RunFolder(path, {"tasks": {}})
+    return store.RunFolder.open(path)
+
+
+def _planned(manifest: Mapping[str, Any]) -> list[str]:
+    """The tasks that the last run was to ask."""
+    last = (manifest.get("runs") or [{}])[-1]
+    planned = last.get("tasks") if isinstance(last, dict) else None
+    return [name for name in planned if isinstance(name, str)] if isinstance(planned, list) else []
+
+
 def _manifest_findings(manifest: Mapping[str, Any], writing: bool) -> Iterator[str]:
     """What is missing in the manifest."""
     runs = manifest.get("runs", [])
     if not manifest["tasks"]:
-        yield f"{store.MANIFEST}: no task has answers yet"
+        yield "no answers yet"
     if not runs and manifest["tasks"]:
         yield f"{store.MANIFEST}: says of no run when and with what it was made"
     for number, record in enumerate(runs, 1):
@@ -116,10 +134,11 @@ def _manifest_findings(manifest: Mapping[str, Any], writing: bool) -> Iterator[s
 
 
 def _strangers(folder: Path, entries: Mapping[str, store.TaskEntry]) -> Iterator[str]:
-    """Answers of tasks that the manifest does not know."""
+    """Tasks with answers that the manifest does not know: of other processes than the one that writes it."""
     for path in sorted(folder.iterdir()):
-        if path.is_dir() and path.name not in entries and journal.files(path):
-            yield f"{path.name}: has answers, and the manifest does not know the task; run it again"
+        answered = any(file.stat().st_size for file in journal.files(path))
+        if answered and path.name not in entries:
+            yield path.name
 
 
 def _leftovers(folder: Path) -> Iterator[str]:

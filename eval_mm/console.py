@@ -1,14 +1,17 @@
 """What every command line of the project shares: one-line errors, exit codes, aligned tables."""
 
 import argparse
+import errno
+import itertools
 import os
+import shutil
 import signal
 import sys
 import time
 from collections.abc import Callable, Sequence, Set
-from typing import NoReturn
+from typing import Any, NoReturn
 
-from eval_mm.errors import Interrupted, UserError
+from eval_mm.errors import Interrupted, UserError, did_you_mean
 
 BAD_INPUT, SAMPLE_ERRORS, INTERRUPTED = 2, 3, 130
 
@@ -32,6 +35,30 @@ class Parser(argparse.ArgumentParser):
             self.exit(BAD_INPUT)
         self.exit(BAD_INPUT, f"error: {message} ({self.prog} --help explains)\n")
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, but what is unknown is told before what is missing, by the parser of its verb."""
+        args = sys.argv[1:] if args is None else list(args)
+        for text in itertools.takewhile(self._may_be_own, args):
+            name = text.partition("=")[0]
+            if name.startswith("--") and " " not in name and name not in self._option_string_actions:
+                guess = did_you_mean(name, self._option_string_actions)
+                self.error(f"unknown option {name}; {guess}".rstrip("; "))
+        namespace, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return namespace, unknown
+
+    def _may_be_own(self, text: str) -> bool:
+        """Whether an argument is this parser's: behind a verb they are the verb's, behind -- no options."""
+        return text != "--" and (self._subparsers is None or text.startswith("-"))
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            known = [str(choice) for choice in action.choices]
+            guess = did_you_mean(str(value), known)
+            message = f"invalid choice: {value!r} ({guess}choose from {', '.join(known)})"
+            raise argparse.ArgumentError(action, message)
+
 
 def guarded(
     command: Callable[[], int], if_interrupted: str, says: Callable[[str], bool] = lambda message: True
@@ -50,7 +77,8 @@ def guarded(
         sys.stderr.close()
         return 0
     except OSError as error:  # a full disk, a folder one may not write: theirs to mend as well
-        return _fail(told(error), says)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        return _fail(f"{told(error)}; {if_interrupted}" if full else told(error), says)
     except (KeyboardInterrupt, Interrupted) as error:
         message = f"{error}; {if_interrupted}" if str(error) else if_interrupted
         if says("interrupted"):
@@ -77,6 +105,11 @@ def align(rows: Sequence[Sequence[str]], left: Set[int] = frozenset({0}), heads:
         for row in rows
     ]
     return "\n".join([*lines[:heads], "-" * max(len(line) for line in lines), *lines[heads:]])
+
+
+def seen_width() -> int | None:
+    """The columns of the terminal that shows what is printed; None where it goes to a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def printable(text: str) -> str:

@@ -1,5 +1,7 @@
 """What goes wrong because of the user's input: always one line, never a traceback, exit code 2."""
 
+import difflib
+from collections.abc import Iterable
 from pathlib import Path
 
 
@@ -20,6 +22,13 @@ class DataError(UserError):
     def __init__(self, path: Path | str, message: str, line: int | None = None, field: str | None = None):
         place = str(path) if line is None else f"{path}:{line}"
         super().__init__(f"{place}: {message}" if field is None else f"{place}: field '{field}': {message}")
+
+
+def did_you_mean(name: str, known: Iterable[str], most: int = 1) -> str:
+    """The known names nearest to one that is not, as a question with a space behind it; empty for none."""
+    by_lower = {other.lower(): other for other in known}
+    near = [by_lower[one] for one in difflib.get_close_matches(name.lower(), by_lower, n=most, cutoff=0.5)]
+    return f"did you mean {' or '.join(near)}? " if near else ""
 
 
 class Interrupted(Exception):

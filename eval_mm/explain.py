@@ -90,9 +90,8 @@ def _find(
         ids += [sample.id for sample in found.samples[:SHOWN_NEAR]]
         holding += [held] if any(sample.id == sample_id for sample in found.samples) else []
     if not holding:
-        raise UserError(
-            f"{folder.path}: no sample has the id '{sample_id}' (ids are like {', '.join(ids[:6])})"
-        )
+        near = ", ".join([*dict.fromkeys(ids)][: 2 * SHOWN_NEAR])
+        raise UserError(f"{folder.path}: no sample has the id '{sample_id}' (ids are like {near})")
     if len(holding) > 1:
         raise UserError(f"the id '{sample_id}' is in {', '.join(holding)}; name one with --task")
     entry = entries[holding[0]]

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval_mm import models, store
+from eval_mm import journal, models, store
 from eval_mm.data import ALL_ROWS, Selection
 from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
+from eval_mm.merge import Standing
 from eval_mm.models import Settings
-from eval_mm.planning import Planned, Wanted, find, plan
+from eval_mm.planning import Plan, Planned, Wanted, find, plan
 from eval_mm.schema import Backend, ModelInfo
 
 RUNS = Path("results/runs")
@@ -108,21 +109,31 @@ def folder_name(model: str | Backend) -> str:
     return "".join(char if char.isalnum() or char in "-_." else "_" for char in last).lstrip(".") or "model"
 
 
-def check_folder(folder: store.RunFolder, model: ModelInfo, names: list[str]) -> list[str]:
+def check_folder(folder: store.RunFolder, model: ModelInfo, wanted: Wanted) -> list[str]:
     """What earlier runs in the folder mean for this one.
 
     A folder is one model's: numbers of two would stand in one table and replace each other, so another name
-    is refused. Another checkpoint of the same name is asked anew and said.
+    is refused, and so is another file of one's own with the name of one that was asked. Another checkpoint
+    of the same name is asked anew and said.
     """
     others = []
+    asked = dict(zip((task.name for task in wanted.tasks), wanted.datasets, strict=True))
+    own = {task.name: task.own["path"] for task in wanted.tasks if task.own is not None}
     for task, stored in folder.manifest["tasks"].items():
-        held = store.TaskEntry.from_json(stored, folder.path).model
+        entry = store.TaskEntry.from_json(stored, folder.path)
+        held = entry.model
         if held.name != model.name:
             raise UserError(
                 f"--out {folder.path}: holds answers of model '{held.name}' (task {task}), not of "
                 f"'{model.name}'; name another folder"
             )
-        if held.fingerprint != model.fingerprint and task in names:
+        before = entry.own["path"] if entry.own is not None else None
+        if task in own and before != own[task] and entry.data_sha256 != asked[task].sha256:
+            raise UserError(
+                f"--out {folder.path}: holds {task} of {before}, and {own[task]} would take its place; name "
+                f"another --out, or give the file another name"
+            )
+        if held.fingerprint != model.fingerprint and task in asked:
             others.append(task)
     if not others:
         return []
@@ -130,3 +141,24 @@ def check_folder(folder: store.RunFolder, model: ModelInfo, names: list[str]) ->
         f"{folder.path}: results of another checkpoint or dtype called '{model.name}' are replaced "
         f"({', '.join(others)}); its answers stay in the journals"
     ]
+
+
+def found_before(folder: store.RunFolder, plans: Sequence[Plan], before: Sequence[Standing]) -> list[str]:
+    """What is to be known of the stored answers that a run goes on from: rows that changed, spoilt lines."""
+    said, spoilt = [], dict[str, int]()
+    for one, stood in zip(plans, before, strict=True):
+        name = one.task.name
+        held = folder.manifest["tasks"].get(name)
+        if held is not None and held["data_sha256"] != one.dataset.sha256:
+            said.append(
+                f"the rows of {name} changed since its last run; {len(stood.reused):,} answers still fit"
+            )
+        if stood.todo and stood.ends and (lines := journal.read(folder.task_folder(name)).spoilt):
+            spoilt[name] = len(lines)
+    if spoilt:
+        total = sum(spoilt.values())
+        said.append(
+            f"{total:,} stored line{'s' * (total > 1)} of {', '.join(spoilt)} could not be read: "
+            f"what has no other answer was asked again"
+        )
+    return said

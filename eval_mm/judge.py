@@ -11,7 +11,7 @@ from typing import Any
 
 from eval_mm import extras
 from eval_mm.data import Dataset, Selection, join
-from eval_mm.errors import UserError
+from eval_mm.errors import UserError, did_you_mean
 from eval_mm.few_shot import Examples
 from eval_mm.schema import Context, Metrics, ModelInfo, Prediction, Protocol, Result, Sample, Score, Task
 from eval_mm.variant import Variant
@@ -210,9 +210,12 @@ def check_on_request(chosen: Sequence[Task], on_request: Sequence[str]) -> None:
     known = sorted({name for task in chosen for name in task.on_request})
     for name in on_request:
         if name not in known:
-            raise UserError(
-                f"--metrics {name}: none of these tasks has it; they have {', '.join(known) or 'none'}"
-            )
+            from eval_mm.metrics.caption import EXTRAS
+
+            have = known or EXTRAS
+            guess = "" if name in have else did_you_mean(name, have)
+            who = "they have" if known else "captions have"
+            raise UserError(f"--metrics {name}: none of these tasks has it; {guess}{who} {', '.join(have)}")
 
 
 def run_config(

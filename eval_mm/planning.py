@@ -200,14 +200,12 @@ def _askable(
         elif few_shot and not any(protocol.example for protocol in task.protocols):
             without.append(task.name)
     left = [task for task in named if task.name not in {*absent, *without}]
+    reasons = {f"not prepared under {root}": absent, "without a few-shot form": without}
+    found = {why: ", ".join(names) for why, names in reasons.items() if names}
     if not left:
-        raise UserError(
-            f"none of {', '.join(task.name for task in named)} can be asked: not prepared under the "
-            f"data root" + (", or without a few-shot form" if without else "")
-        )
-    notices = [f"not prepared under {root}, left out: {', '.join(absent)}"] if absent else []
-    notices += [f"without a few-shot form, left out: {', '.join(without)}"] if without else []
-    return left, notices
+        whys = [*found] if len(found) == 1 else [f"{why}: {names}" for why, names in found.items()]
+        raise UserError(f"none of {', '.join(task.name for task in named)} can be asked: {'; '.join(whys)}")
+    return left, [f"{why}, left out: {names}" for why, names in found.items()]
 
 
 def _needs_chat(model: str, names: Sequence[str], nothing_else: bool) -> str:

@@ -81,7 +81,7 @@ def replaced(job: Job) -> list[str]:
         return []
     try:
         folder = store.RunFolder.open(job.out)
-        return check_folder(folder, job.info, [task.name for task in job.wanted.tasks])
+        return check_folder(folder, job.info, job.wanted)
     except UserError:
         return []
 
@@ -163,7 +163,7 @@ def _folder_problems(job: Job) -> list[str]:
         if is_locked(job.out):
             return [f"--out {job.out}: another run is writing there; wait for it, or name another"]
         if (job.out / store.MANIFEST).exists() and not job.fresh:
-            check_folder(store.RunFolder.open(job.out), job.info, [])
+            check_folder(store.RunFolder.open(job.out), job.info, job.wanted)
     except UserError as error:
         return [str(error)]
     return []

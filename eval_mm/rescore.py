@@ -78,7 +78,8 @@ def score(
         given = [option for option, value in for_files.items() if value is not None]
         if given:
             raise UserError(f"{given[0]} is for --predictions FILE; a run folder keeps its own")
-        return _score_run(store.RunFolder.open(Path(run)), task, protocol, data, subset, metrics)
+        with store.RunFolder.open(Path(run)).kept() as folder:
+            return _score_run(folder, task, protocol, data, subset, metrics)
     chosen = tasks.resolve([task], metric, references) if task else []
     if len(chosen) != 1:
         raise UserError(f"--predictions needs --task with exactly one task, got {len(chosen)}")

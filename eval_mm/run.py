@@ -14,7 +14,7 @@ from eval_mm.data import Selection
 from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
 from eval_mm.interrupts import Interrupts
-from eval_mm.jobs import Job, check_folder, plan_run
+from eval_mm.jobs import Job, check_folder, found_before, plan_run
 from eval_mm.merge import standing
 from eval_mm.models import Settings
 from eval_mm.outcomes import Outcomes, Report
@@ -153,13 +153,15 @@ def _lead(
     plans, model = job.planned.plans, job.info
     aside = store.put_aside(job.out) if job.fresh and round.team.once(f"fresh {job.out}") else None
     with store.RunFolder.create(job.out) as folder, mark(folder.path, round.world) as its_mark:
-        notices = check_folder(folder, model, [task.name for task in job.wanted.tasks])
+        notices = check_folder(folder, model, job.wanted)
         notices += [f"started over; what {job.out} held is in {aside}"] if aside is not None else []
         folders = [folder.task_folder(plan.task.name) for plan in plans]
         before = [standing(plan, path, model.fingerprint) for plan, path in zip(plans, folders, strict=True)]
+        notices += found_before(folder, plans, before)
         work = Work.left(plans, before, its_mark)
         round.tell("work", lambda: work.told(model))
-        record = {**describe_run(model, arguments), "processes": round.world, "seconds": {}}
+        record = describe_run(model, arguments)
+        record |= {"tasks": [plan.task.name for plan in plans], "processes": round.world, "seconds": {}}
         folder.manifest.setdefault("runs", []).append(record)
 
         def begin(task: int) -> None:

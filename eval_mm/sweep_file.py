@@ -18,7 +18,6 @@ Only `tasks` and `models` must be there. Paths are relative to the folder the co
 command line. What is given on the command line takes the place of the file's key.
 """
 
-import difflib
 import re
 import tomllib
 from collections import Counter
@@ -32,7 +31,7 @@ from eval_mm import tasks
 from eval_mm.commands.arguments import add_settings
 from eval_mm.console import Parser
 from eval_mm.data import Selection, find_root
-from eval_mm.errors import DataError, UserError
+from eval_mm.errors import DataError, UserError, did_you_mean
 from eval_mm.few_shot import FewShot
 from eval_mm.judge import check_on_request
 from eval_mm.models import Settings
@@ -202,9 +201,9 @@ class _Reader:
     def _known(self, table: Mapping[str, Any], keys: Sequence[str], number: int = 0) -> None:
         for key in table:
             if key not in keys:
-                near = difflib.get_close_matches(key, keys, n=1, cutoff=0.6)
-                guess = f"did you mean {near[0]}? " if near else ""
-                raise self._error(key, f"unknown; {guess}known are {', '.join(keys)}", number)
+                raise self._error(
+                    key, f"unknown; {did_you_mean(key, keys)}known are {', '.join(keys)}", number
+                )
 
     def _error(self, key: str, message: str, number: int = 0) -> DataError:
         return DataError(self.path, message, self._line(key, number), key)

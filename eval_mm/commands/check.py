@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from eval_mm.commands.arguments import add_data, add_settings, chosen_settings, positive
+from eval_mm.commands.arguments import count as whole
 from eval_mm.console import SAMPLE_ERRORS, Parser, align, count, printable
 from eval_mm.errors import UserError
 
@@ -61,7 +62,7 @@ def add_options(parser: Parser) -> None:
     again.add_argument(
         "--invariance", type=positive, metavar="N", help="ask N random samples again, each alone"
     )
-    again.add_argument("--seed", type=int, metavar="S", help="draws them (default 0)")
+    again.add_argument("--seed", type=whole, metavar="S", help="draws them (default 0)")
     again.add_argument("--model", metavar="MODEL", help="where the run's model is now (default: its name)")
     add_settings(parser)
 
@@ -80,7 +81,8 @@ def command(arguments: argparse.Namespace) -> int:
         if name in WORDING:
             raise UserError(f"{option} is not for check: a run is asked again in its own words")
     found = check_run(arguments.run, arguments.data)
-    print(_table(found))
+    if found.tasks:
+        print(_table(found))
     code = _say(found.said("findings"), found.said("notes"))
     if arguments.invariance is not None:
         code = max(code, _ask_again(arguments, settings))

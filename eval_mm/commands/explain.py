@@ -9,7 +9,7 @@ PURPOSE = "show one answer from prompt to score"
 
 EXAMPLES = """
 examples:
-  python -m eval_mm explain results/runs/demo 17 --task textvqa_val
+  python -m eval_mm explain results/runs/demo 17 --task refcoco_val
 
 Ids are those of scores.jsonl. Shown are the prompt as sent, the picture, the raw answer, the references, and
 for every protocol of the task what its scorer makes of the answer, step by step.

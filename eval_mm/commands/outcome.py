@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval_mm.console import SAMPLE_ERRORS
+from eval_mm.console import SAMPLE_ERRORS, seen_width
 from eval_mm.schema import Result
 
 if TYPE_CHECKING:
@@ -20,13 +20,11 @@ def show_results(reports: Sequence["Report"], results: Sequence[Result], breakdo
     outcomes = [(report, outcome) for report in reports for outcome in report.outcomes]
     several = [str(report.folder) for report, _ in outcomes] if len(reports) > 1 else None
     print_banner(all(report.model.demo for report in reports), all(report.root.demo for report in reports))
-    print(results_table(results, [outcome.seconds for _, outcome in outcomes], several))
+    print(results_table(results, [outcome.seconds for _, outcome in outcomes], several, seen_width()))
     if breakdowns:
         print(breakdown_table(results))
-    for report, outcome in outcomes:
-        where = f"{report.folder}: " if several else ""
-        if outcome.num_reused:
-            print(f"{where}{outcome.result.task}: {outcome.num_reused:,} stored answers reused")
+    for report in reports:
+        print_reused(report, f"{report.folder}: " if several else "")
     for notice in dict.fromkeys(notice for report in reports for notice in report.notices):
         print(f"note: {notice}", file=sys.stderr)
     for report, outcome in outcomes:
@@ -41,6 +39,20 @@ def show_results(reports: Sequence["Report"], results: Sequence[Result], breakdo
         print_submissions(own, report.folder)
     print(f"answers, scores and results: {', '.join(str(report.folder) for report in reports)}")
     return finish(results)
+
+
+def print_reused(report: "Report", where: str) -> None:
+    """How many answers of earlier runs were taken; those of parts are not counted again in their whole."""
+    from eval_mm.tasks import all_tasks
+
+    known = all_tasks()
+    parts = [
+        one for one in report.outcomes if not (one.result.task in known and known[one.result.task].members)
+    ]
+    reused = [one.num_reused for one in parts if one.num_reused]
+    if reused:
+        tasks = f" in {len(reused)} tasks" if len(reused) > 1 else ""
+        print(f"{where}{sum(reused):,} stored answer{'s' * (sum(reused) > 1)} reused{tasks}")
 
 
 def exit_code(results: Sequence[Result]) -> int:

@@ -1,7 +1,6 @@
 """`report`: runs beside the published figures, as tables, a page to look at every answer, and charts."""
 
 import argparse
-import shutil
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from eval_mm.commands.arguments import filled, positive
-from eval_mm.console import Parser
+from eval_mm.console import Parser, seen_width
 from eval_mm.errors import UserError
 
 if TYPE_CHECKING:
@@ -65,12 +64,12 @@ def add_options(parser: Parser) -> None:
 def command(arguments: argparse.Namespace) -> int:
     """Writes or prints the report, and the charts; returns the exit code."""
     from eval_mm.report.leaderboards import leaderboards, remarks
-    from eval_mm.report.runs import load_runs
+    from eval_mm.report.runs import load_those
 
     _check(arguments)
-    runs = load_runs(arguments.runs)
+    runs, refused = load_those(arguments.runs)
     tables = leaderboards(runs, published=arguments.published, breakdowns=arguments.breakdowns)
-    said = remarks(runs)
+    said = [*map(str, refused), *remarks(runs)]
     out = Path(arguments.out) if arguments.out else None
     if arguments.format == "html":
         from eval_mm.report.html import MAX_BYTES, MAX_SAMPLES, write_html
@@ -120,8 +119,7 @@ def _renderer(name: str, out: Path | None) -> "Callable[[Sequence[Table], Sequen
         return markdown.render
     if name == "latex":
         return latex.render
-    seen = out is None and sys.stdout.isatty()
-    return partial(plain.render, width=shutil.get_terminal_size().columns if seen else None)
+    return partial(plain.render, width=None if out is not None else seen_width())
 
 
 def _check(arguments: argparse.Namespace) -> None:

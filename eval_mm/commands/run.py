@@ -14,6 +14,7 @@ from eval_mm.commands.arguments import (
     add_own,
     add_settings,
     chosen_settings,
+    count,
     filled,
     names,
     positive,
@@ -87,7 +88,7 @@ def add_options(parser: Parser) -> None:
         metavar="K",
         help="K examples of the benchmark's training rows before every question",
     )
-    add("--seed", type=int, metavar="S", help="of --sample and --few-shot (default 0)")
+    add("--seed", type=count, metavar="S", help="of --sample and --few-shot (default 0)")
     add_own(parser)
     add(
         "--out",

@@ -5,7 +5,7 @@ from typing import get_args
 
 from eval_mm.commands.arguments import add_data, add_own, filled, names
 from eval_mm.commands.outcome import finish, print_submissions
-from eval_mm.console import Parser
+from eval_mm.console import Parser, seen_width
 from eval_mm.schema import BoxScale
 
 PURPOSE = "score stored answers or a file of them; needs no model"
@@ -77,7 +77,8 @@ def command(arguments: argparse.Namespace) -> int:
     by_folder = {folder: score(folder, **options) for folder in arguments.runs or [None]}
     results = [result for found in by_folder.values() for result in found]
     runs = [str(folder) for folder, found in by_folder.items() for _ in found]
-    print(results_table(results, [None] * len(results), runs if len(by_folder) > 1 else None))
+    several = runs if len(by_folder) > 1 else None
+    print(results_table(results, [None] * len(results), several, seen_width()))
     if arguments.breakdowns:
         print(breakdown_table(results))
     for folder, found in by_folder.items():

@@ -47,11 +47,29 @@ def load_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Run]:
     Raises:
         UserError: a path that is no run folder at all.
     """
+    runs, refused = load_those(folders)
+    if refused:
+        raise refused[0]
+    return runs
+
+
+def load_those(folders: Sequence[str | os.PathLike[str]]) -> tuple[list[Run], list[UserError]]:
+    """As `load_runs`, but a path that is no run folder is told beside the runs of the others.
+
+    Raises:
+        UserError: none of them is one.
+    """
     runs: dict[str, Run] = {}
+    refused: list[UserError] = []
     for folder in map(Path, folders):
         if (place := os.path.realpath(folder)) not in runs:
-            runs[place] = _load(folder)
-    return _with_unique_names(list(runs.values()))
+            try:
+                runs[place] = _load(folder)
+            except UserError as error:
+                refused.append(error)
+    if refused and not runs:
+        raise refused[0]
+    return _with_unique_names(list(runs.values())), refused
 
 
 def _load(folder: Path) -> Run:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from eval_mm.console import align
+from eval_mm.console import align, printable
 from eval_mm.report.notes import marks, shots_of
 from eval_mm.report.published import REFERENCE_MODEL, reference_figures
 from eval_mm.schema import Metric, Result
@@ -22,16 +22,22 @@ HEADER = (
     REFERENCE_MODEL,
     "note",
 )
-LEFT = {0, 1, 2, 10}
+LEFT = {"run", "model", "task", "metric", "note"}
+OPTIONAL = {"unparsed", "errors", "seconds", REFERENCE_MODEL, "note"}
+"""Columns that may go where they tell nothing and there is no room."""
 
 
 def results_table(
-    results: Sequence[Result], seconds: Sequence[float | None], runs: Sequence[str] | None = None
+    results: Sequence[Result],
+    seconds: Sequence[float | None],
+    runs: Sequence[str] | None = None,
+    width: int | None = None,
 ) -> str:
     """One line per result: headline metric, error bar, counts, and the published figure of the split.
 
     Metrics made on request follow on lines of their own. `runs` names the folder of each result where results
-    of several stand in one table.
+    of several stand in one table. What is wider than `width` goes without the columns that tell nothing, and
+    if need be with its notes below.
     """
     rows: list[tuple[str, ...]] = [HEADER]
     folders = [""]
@@ -40,11 +46,18 @@ def results_table(
         rows.append(_row(result, whole[0] if whole else None, time))
         rows += [("", "", name, *_cells(result.metrics[name]), *[""] * 6) for name in whole[1:]]
         folders += [runs[place] if runs else ""] + [""] * (len(rows) - len(folders) - 1)
-    if runs is None:
-        return align(rows, LEFT)
     folders[0] = "run"
-    shifted = {column + 1 for column in LEFT} | {0}
-    return align([(folder, *row) for folder, row in zip(folders, rows, strict=True)], shifted)
+    lines = [(folder, *row) for folder, row in zip(folders, rows, strict=True)]
+    columns = [column for column in lines[0] if runs is not None or column != "run"]
+    text = _text(lines, columns)
+    if width is None or _width(text) <= width:
+        return text
+    columns = [column for column in columns if column not in OPTIONAL or _tells(lines, column)]
+    text = _text(lines, columns)
+    if _width(text) <= width:
+        return text
+    notes = [f"{' '.join(row[:3]).strip()}: {row[-1]}" for row in lines[1:] if row[-1]]
+    return "\n".join([_text(lines, columns[:-1]), *map(printable, notes)])
 
 
 def breakdown_table(results: Sequence[Result]) -> str:
@@ -55,6 +68,22 @@ def breakdown_table(results: Sequence[Result]) -> str:
             if "/" in name:
                 rows.append((result.task, name, *_cells(metric)))
     return align(rows, {0, 1}) if len(rows) > 1 else "no breakdowns"
+
+
+def _text(rows: Sequence[Sequence[str]], columns: Sequence[str]) -> str:
+    places = [rows[0].index(column) for column in columns]
+    left = {place for place, column in enumerate(columns) if column in LEFT}
+    return align([[row[place] for place in places] for row in rows], left)
+
+
+def _tells(rows: Sequence[Sequence[str]], column: str) -> bool:
+    """Whether a column has anything but nothing and 0."""
+    place = rows[0].index(column)
+    return any(row[place] not in ("", "0") for row in rows[1:])
+
+
+def _width(text: str) -> int:
+    return max(map(len, text.splitlines()))
 
 
 def _row(result: Result, name: str | None, time: float | None) -> tuple[str, ...]:

@@ -3,13 +3,13 @@
 Names of tasks, families of them, and files of one's own (eval_mm/own_data.py) become tasks here.
 """
 
-import difflib
 import importlib
+import os.path
 import pkgutil
 from collections.abc import Iterable
 from functools import cache
 
-from eval_mm.errors import UserError
+from eval_mm.errors import UserError, did_you_mean
 from eval_mm.own_data import CAPTION, PREFIX, OwnData, own_task
 from eval_mm.schema import Protocol, Task
 
@@ -38,6 +38,10 @@ def families() -> dict[str, list[str]]:
 def get(name: str) -> Task:
     """The task of that name; raises UserError naming the nearest ones."""
     if name not in all_tasks():
+        if os.path.isfile(name):
+            raise UserError(
+                f"--task {name}: a file of one's own is asked as --task {PREFIX}{name} --metric M"
+            )
         raise _unknown("task", name, [*all_tasks(), *families()], "python -m eval_mm list shows all")
     return all_tasks()[name]
 
@@ -101,7 +105,4 @@ def get_protocol(task: Task, name: str) -> Protocol:
 
 
 def _unknown(kind: str, name: str, known: list[str], hint: str) -> UserError:
-    by_lower = {other.lower(): other for other in known}
-    near = [by_lower[close] for close in difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)]
-    guess = f"did you mean {' or '.join(near)}? " if near else ""
-    return UserError(f"unknown {kind} '{name}': {guess}{hint}")
+    return UserError(f"unknown {kind} '{name}': {did_you_mean(name, known, most=3)}{hint}")

@@ -137,7 +137,7 @@ SPOILT: dict[Callable[[Path], None], str] = {
     edit_a_score: "scores.jsonl is not what its answers give now: line 4",
     tear_the_result: "result.json: not valid JSON",
     change_the_rows: "not the file of the run, its content differs",
-    forget_the_task: "refcoco_val: has answers, and the manifest does not know the task",
+    forget_the_task: "refcoco_val: not finished: the same run command goes on",
     be_an_older_version: "asked as version 0 of the task, now at",
     never_end: "the last run has not ended",
     lose_the_record: "run 1 has no arguments, model, packages",
@@ -206,13 +206,41 @@ def test_without_the_rows_little_can_be_checked(data: Path, out: Path, tmp_path:
 
 
 def test_a_run_that_goes_on_is_said(out: Path) -> None:
-    """Its manifest has no end yet, and that is no fault."""
+    """A script that goes by the exit code must not take a run for whole that is being written."""
     never_end(out)
     with (out / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         found = check_run(out)
-    assert found.said("findings") == []
-    assert any("a run is writing here now" in text for text in found.said("notes"))
+    assert found.said("findings") == ["a run is writing here now: what follows is of this moment"]
+
+
+def test_tasks_that_were_not_begun_are_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A run killed in its first task of three would pass for a whole run of that one."""
+    names = ["refcoco_val", "refcoco_testA", "refcoco_testB"]
+    for name in names:
+        write_data(tmp_path / "data", rows(6), name)
+
+    def interrupt(request: Request) -> str:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "run"
+    with pytest.raises(KeyboardInterrupt):
+        run(ScriptedModel(interrupt), names, tmp_path / "data", out=out)
+    assert main(["check", str(out)]) == 3
+    assert capsys.readouterr().out.splitlines() == ["found: no answers yet", "findings: 1"]
+    run(ScriptedModel(), names[:1], tmp_path / "data", out=out)
+    with pytest.raises(KeyboardInterrupt):
+        run(
+            ScriptedModel(lambda one: "x" if "pictures/0" in str(one) else interrupt(one)),
+            names[1:],
+            tmp_path / "data",
+            out=out,
+        )
+    found = findings(out)
+    assert "not started: refcoco_testB; the same run command goes on" in found
+    assert any(text.startswith("refcoco_testA: samples without an answer") for text in found)
+    run(ScriptedModel(), names, tmp_path / "data", out=out)
+    assert findings(out) == []
 
 
 def test_other_scorers_results_are_checked_too(out: Path) -> None:

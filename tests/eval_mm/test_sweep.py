@@ -91,7 +91,7 @@ def test_a_protocol_more_asks_nothing_again(loads: list[str], capsys: pytest.Cap
     assert sweep(text.format('"qwen-vl"')) == 0
     assert sweep(text.format('"instruct", "qwen-vl"')) == 0
     assert run_folders() == ["results/runs/echo-instruct", "results/runs/echo-qwen-vl"]
-    assert "results/runs/echo-qwen-vl: refcoco_val: 6 stored answers reused" in capsys.readouterr().out
+    assert "results/runs/echo-qwen-vl: 6 stored answers reused" in capsys.readouterr().out
 
 
 def test_without_protocols_each_model_has_its_own() -> None:
