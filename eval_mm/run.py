@@ -10,6 +10,7 @@ from typing import Any
 
 from eval_mm import preflight, store
 from eval_mm.asking import Asking
+from eval_mm.console import told
 from eval_mm.data import Selection
 from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
@@ -140,7 +141,12 @@ def fill(
             report = _lead(job, load, round, progress, arguments)
             round.tell("report", lambda: json.dumps(report.to_json()))
         else:
-            _help(job, load, round)
+            try:
+                _help(job, load, round)
+            except (UserError, OSError) as error:
+                if not round.is_told("report"):
+                    raise
+                print(f"note: process {round.rank} took no part: {told(error)}", file=sys.stderr)
             report = Report.from_json(json.loads(round.hear("report")), job)
     return report
 
