@@ -1,13 +1,18 @@
 """The command line as a user meets it: exit codes, one-line errors, tables."""
 
+import errno
 import json
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+import eval_mm
 from eval_mm.cli import main
+from eval_mm.console import guarded
+from eval_mm.report.table import results_table
 from tests.eval_mm.support import BOX_ANSWER, rows, write_data
 
 
@@ -232,3 +237,116 @@ def test_a_judge_that_costs_is_agreed_to_first(
     assert "nobody is there to be asked" in error
     assert "--yes" in error
     assert not (tmp_path / "run").exists()
+
+
+GUESSED = {
+    "option": (
+        ["run", "--tsk", "refcoco"],
+        "unknown option --tsk; did you mean --task? (python -m eval_mm run",
+    ),
+    "option before a verb": (["--verson"], "unknown option --verson; did you mean --version?"),
+    "verb": (["rnu"], "invalid choice: 'rnu' (did you mean run? choose from run, score"),
+    "choice": (["run", "--task", "a", "--dtype", "bfloat"], "(did you mean bfloat16? choose from auto"),
+    "argument": (["list", "--data", "x", "a", "--limit=3"], "unknown option --limit"),
+    "seed": (["run", "--task", "a", "--seed", "x"], "--seed: expected a whole number, got 'x'"),
+}
+
+
+@pytest.mark.parametrize("case", GUESSED)
+def test_what_is_mistyped_is_guessed(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """`--tsk` was answered with what is missing for want of it, and with the help of another verb."""
+    command, message = GUESSED[case]
+    with pytest.raises(SystemExit):
+        main(command)
+    assert message in one_error(capsys)
+
+
+def test_values_may_look_like_options(capsys: pytest.CaptureFixture[str]) -> None:
+    """A system text that begins with two dashes is a value; behind -- all are."""
+    from eval_mm.cli import build_parser
+
+    given = build_parser().parse_args(["run", "--task", "a", "--system=--x", "--out", "--a b"])
+    assert (given.system, given.out) == ("--x", "--a b")
+    assert build_parser().parse_args(["list", "--", "--x"]).tasks == ["--x"]
+
+
+ASKED_WRONG = {
+    "--metrics spicy": (["nocaps_val", "--metrics", "spicy"], "did you mean spice? they have bleu"),
+    "--metrics for others": (["refcoco_val", "--metrics", "spice"], "has it; captions have bleu"),
+    "--few-shot": (["refcoco", "--few-shot", "1"], "can be asked: without a few-shot form"),
+    "--limit of what is absent": (["okvqa_val,vqa", "--few-shot", "99"], "rows, too few for --few-shot 99"),
+}
+
+
+@pytest.mark.parametrize("case", ASKED_WRONG)
+def test_what_cannot_be_asked_says_why(case: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two reasons the one that holds, and what there is in place of it."""
+    given, message = ASKED_WRONG[case]
+    assert main(["run", "--model", "echo", "--data", "demo", "--task", *given]) == 2
+    assert message in one_error(capsys)
+
+
+def test_a_file_named_as_a_task(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The nearest task is no help to who has rows of their own."""
+    path = tmp_path / "my.jsonl"
+    path.write_text("")
+    assert main(["run", "--task", str(path), "--model", "echo"]) == 2
+    assert f"is asked as --task file:{path} --metric M" in one_error(capsys)
+
+
+def test_stored_answers_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line a task is a screen of them for a family; parts must not count again in their whole."""
+    for task in ("chartqa_test_human", "chartqa_test_augmented"):
+        row = {"id": "a", "image": "pictures/0.png", "question": "Q?", "answers": ["x"]}
+        write_data(tmp_path / "data", [row], task)
+    command = ["run", "--model", "echo", "--data", str(tmp_path / "data"), "--out", str(tmp_path / "run")]
+    for task, told in (
+        ("chartqa_test", ""),
+        ("chartqa_test", "2 stored answers reused in 2 tasks"),
+        ("chartqa_test_human", "1 stored answer reused"),
+    ):
+        assert main([*command, "--task", task]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line for line in lines if "reused" in line] == ([told] if told else [])
+
+
+def test_a_full_disk_says_that_nothing_is_lost(capsys: pytest.CaptureFixture[str]) -> None:
+    """Who sees "No space left on device" wants to know what became of the night's answers."""
+
+    def fill() -> int:
+        raise OSError(errno.ENOSPC, "No space left on device", "run/predictions.rank0.jsonl")
+
+    assert guarded(fill, "all are kept") == 2
+    assert one_error(capsys).endswith("rank0.jsonl: No space left on device; all are kept")
+
+
+def test_an_interrupt_while_modules_are_loaded(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C in the first moment was Python's traceback."""
+
+    def interrupt() -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("eval_mm.cli.main", interrupt)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("eval_mm", run_name="__main__")
+    assert ended.value.code == 130
+    assert capsys.readouterr().err.split() == ["interrupted"]
+
+
+def test_a_narrow_terminal(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Lines that a terminal breaks are no table: empty columns go, then notes; all numbers stay."""
+    command = ["--task", "refcoco_val", "--model", answers(tmp_path, s5="(0,0),(1,1)"), "--data", str(data)]
+    assert main(["run", *command, "--out", str(tmp_path / "r")]) == 0
+    results = eval_mm.score(tmp_path / "r")
+    wide = results_table(results, [1.0])
+    assert wide.splitlines()[0].split()[-6:] == ["n", "unparsed", "errors", "seconds", "Qwen-VL-7B", "note"]
+    assert results_table(results, [1.0], width=len(wide.splitlines()[1])) == wide
+    head, _, line = results_table(results, [None], width=100).splitlines()
+    assert head.split()[-3:] == ["n", "Qwen-VL-7B", "note"]
+    assert line.endswith("89.36  partial: 6 of 10,834, qwen-vl")
+    head, _, line, note = results_table(results, [None], width=80).splitlines()
+    assert head.split()[-2:] == ["n", "Qwen-VL-7B"]
+    assert max(map(len, (head, line, note))) <= 80
+    assert note == "echo refcoco_val: partial: 6 of 10,834, qwen-vl"

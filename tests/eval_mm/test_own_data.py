@@ -184,3 +184,17 @@ def test_two_files_of_one_name(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="another file of that name"):
         tasks.resolve([names], "exact")
     assert len(tasks.resolve([names.split(",")[0]] * 2, "exact")) == 1
+
+
+def test_two_files_of_one_name_in_one_folder(tmp_path: Path) -> None:
+    """A later command would replace the answers and numbers of the first; one that only moved goes on."""
+    for folder, answer in (("a", "7"), ("b", "8"), ("moved", "7")):
+        write(tmp_path / folder, {"id": "x", **PICTURE, "question": "Q?", "answers": [answer]})
+    first, second, moved = (f"file:{tmp_path / folder / 'my.jsonl'}" for folder in ("a", "b", "moved"))
+    out, model = tmp_path / "run", ScriptedModel()
+    run(model, [first], metric="exact", out=out)
+    with pytest.raises(
+        UserError, match=r"holds file-my of .*/a/my\.jsonl, and .*/b/my\.jsonl would take its"
+    ):
+        run(model, [second], metric="exact", out=out)
+    run(model, [moved], metric="exact", out=out)

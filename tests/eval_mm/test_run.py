@@ -318,3 +318,21 @@ def test_rounding_changes_no_byte(tmp_path: Path) -> None:
     for file in ("result.json", "scores.jsonl"):
         paths = [tmp_path / name / "scienceqa_test" / file for name in ("one", "other")]
         assert paths[0].read_bytes() == paths[1].read_bytes()
+
+
+def test_what_does_not_fit_of_stored_answers_is_said(data: Path, tmp_path: Path) -> None:
+    """A question asked twice without a word of why looks like lost money."""
+    out = tmp_path / "run"
+    run(ScriptedModel(), ["refcoco_val"], data, out=out)
+    (journal,) = (out / "refcoco_val").glob("predictions*.jsonl")
+    first, *others = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join([first[:40] + "\n", *others]))
+    report = run(ScriptedModel(), ["refcoco_val"], data, out=out)
+    (note,) = report.notices
+    assert note.startswith("1 stored line of refcoco_val could not be read")
+    assert run(ScriptedModel(), ["refcoco_val"], data, out=out).notices == ()
+    table = rows(6)
+    table[4]["expression"] = "something else"
+    write_data(data, table)
+    (note, _) = run(ScriptedModel(), ["refcoco_val"], data, out=out).notices
+    assert note == "the rows of refcoco_val changed since its last run; 5 answers still fit"

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import eval_mm
+from eval_mm import store
 from eval_mm.data import Selection
 from eval_mm.errors import UserError
 from eval_mm.report.table import results_table
@@ -296,3 +297,10 @@ def test_metrics_on_request_are_kept(tmp_path: Path) -> None:
     (result,) = eval_mm.score(tmp_path / "run")
     assert "bleu_4" in result.metrics
     assert (tmp_path / "run/nocaps_val/result.json").read_bytes() == before
+
+
+def test_a_run_that_is_writing_is_not_scored(out: Path) -> None:
+    """Two writers of one result.json: the older answers' numbers could come last."""
+    with store.RunFolder.create(out), pytest.raises(UserError, match="another run is writing there"):
+        eval_mm.score(out)
+    assert eval_mm.score(out)[0].num_samples == 6
