@@ -132,6 +132,11 @@ def seconds(text: str) -> float:
     return _number(text, "a number of seconds above 0", 86_400, above=0.0)
 
 
+def megabytes(text: str) -> float:
+    """The length of a file in 10^6 bytes."""
+    return _number(text, "a number above 0", 1e6, above=0.0)
+
+
 def temperature_or_server(text: str) -> float | str:
     """What answers are drawn with; "server" leaves it to the server."""
     return text if text == "server" else _number(text, "0 to 2, or 'server'", 2.0)

@@ -3,7 +3,7 @@
 import argparse
 
 from eval_mm.commands.arguments import add_data, count, filled, names
-from eval_mm.console import BAD_INPUT, Parser
+from eval_mm.console import BAD_INPUT, Parser, seen_width
 
 PURPOSE = "compare two runs, sample by sample"
 
@@ -50,7 +50,7 @@ def command(arguments: argparse.Namespace) -> int:
         arguments.protocol,
         arguments.show,
     )
-    print(render(found))
+    print(render(found, seen_width()))
     if arguments.json is not None:
         write_json(Path(arguments.json), found.to_json())
     return 0 if any(task.numbers for task in found.tasks) else BAD_INPUT

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from eval_mm.commands.arguments import filled, positive
+from eval_mm.commands.arguments import filled, megabytes, positive
 from eval_mm.console import Parser, seen_width
 from eval_mm.errors import UserError
 
@@ -58,7 +58,7 @@ def add_options(parser: Parser) -> None:
         help="where the pictures are (default: the data root of each run)",
     )
     page.add_argument("--max-samples", type=positive, metavar="N", help="default 500")
-    page.add_argument("--max-mb", type=positive, metavar="MB", help="megabytes of 10^6 bytes, default 25")
+    page.add_argument("--max-mb", type=megabytes, metavar="MB", help="megabytes of 10^6 bytes, default 25")
 
 
 def command(arguments: argparse.Namespace) -> int:
@@ -81,7 +81,7 @@ def command(arguments: argparse.Namespace) -> int:
             data=Path(arguments.data) if arguments.data else None,
             published=arguments.published,
             max_samples=arguments.max_samples or MAX_SAMPLES,
-            max_bytes=arguments.max_mb * MB if arguments.max_mb else MAX_BYTES,
+            max_bytes=round(arguments.max_mb * MB) if arguments.max_mb else MAX_BYTES,
         )
         print(f"report: {page}")
     else:
@@ -125,9 +125,15 @@ def _renderer(name: str, out: Path | None) -> "Callable[[Sequence[Table], Sequen
 def _check(arguments: argparse.Namespace) -> None:
     if not arguments.runs and not arguments.published:
         raise UserError("report takes run folders, such as results/runs/demo, or --published")
+    if arguments.out and not (folder := Path(arguments.out).absolute().parent).is_dir():
+        raise UserError(f"--out {arguments.out}: there is no folder {folder}; make it, or name another place")
     if arguments.plots:
         from eval_mm import extras
 
+        plots = Path(arguments.plots).absolute()
+        there = next(place for place in (plots, *plots.parents) if place.exists())
+        if not there.is_dir():
+            raise UserError(f"--plots {arguments.plots}: {there} is not a folder")
         extras.require("plots", "--plots")
     if arguments.format == "html":
         if not arguments.runs and not arguments.out:

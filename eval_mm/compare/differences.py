@@ -5,12 +5,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from eval_mm import tasks
 from eval_mm.console import printable
 from eval_mm.report.runs import Run
 from eval_mm.schema import Result
+from eval_mm.variant import base_of
 
 ABSENT = "-"
 LONGEST = 60
+PROMPT = "prompt"
 
 NAMES = {
     "data_sha256": "data",
@@ -35,19 +38,19 @@ class Difference:
     tasks: tuple[str, ...]
 
 
-def differences(first: Run, second: Run, tasks: Sequence[str]) -> tuple[Difference, ...]:
+def differences(first: Run, second: Run, names: Sequence[str]) -> tuple[Difference, ...]:
     """What differs between two runs in these tasks, which both have; what is alike in several, once."""
     found: dict[tuple[str, str, str], list[str]] = {}
-    for task in tasks:
+    for task in names:
         one, other = facts(first, task), facts(second, task)
         for what in dict.fromkeys([*one, *other]):
             pair = one.get(what, ABSENT), other.get(what, ABSENT)
-            if pair[0] != pair[1]:
+            if pair[0] != pair[1] and not (what == PROMPT and _asks_alike(task, *pair)):
                 found.setdefault((what, *pair), []).append(task)
     order = {what: place for place, what in enumerate(dict.fromkeys(what for what, _, _ in found))}
     ranked = sorted(found.items(), key=lambda one: order[one[0][0]])
     return tuple(
-        Difference(what, _shown(one), _shown(other), tuple(names)) for (what, one, other), names in ranked
+        Difference(what, _shown(one), _shown(other), tuple(where)) for (what, one, other), where in ranked
     )
 
 
@@ -57,7 +60,7 @@ def facts(run: Run, task: str) -> dict[str, str]:
     found = {
         "model": result.model,
         "checkpoint": "",
-        "prompt": result.prompt_protocol,
+        PROMPT: result.prompt_protocol,
         "scorer": result.score_protocol,
         "task version": str(result.version),
         "data": "",
@@ -73,6 +76,19 @@ def facts(run: Run, task: str) -> dict[str, str]:
     }
     found |= {name.replace("_", " ").removeprefix("packages "): text for name, text in _flat(told).items()}
     return {name: text for name, text in found.items() if text}
+
+
+def _asks_alike(task: str, one: str, other: str) -> bool:
+    """Whether two protocols ask with the same prompt and limits, and differ in name and scorer alone."""
+    known = tasks.all_tasks().get(task)
+    named = {protocol.name: protocol for protocol in known.protocols} if known is not None else {}
+    if base_of(one) != one or base_of(other) != other or not {one, other} <= named.keys():
+        return False
+    first, second = (
+        (way.prompt, way.choices, way.min_new_tokens, way.max_new_tokens, way.stop, way.chat, way.system)
+        for way in (named[one], named[other])
+    )
+    return first == second
 
 
 def _record(run: Run, result: Result) -> Mapping[str, Any]:

@@ -2,7 +2,7 @@
 
 A result names its rows by the hash of their file. They are looked for under the data root that is named, then
 under those the runs had. Without them, the journal still tells which samples were asked about the same
-pictures: the second half of an answer's key is made of their content.
+pictures: the second half of an answer's key is made of their content. It also has the answers as written.
 """
 
 import hashlib
@@ -83,3 +83,15 @@ def pictures_asked(task: str, members: Sequence[str], run: Run) -> Mapping[str, 
         name: min(keys) if len(keys) == 1 and min(keys) != NO_PICTURES else (name,)
         for name, keys in found.items()
     }
+
+
+def texts_of(task: str, members: Sequence[str], run: Run, ids: Sequence[str]) -> Mapping[str, str]:
+    """What the model wrote by sample id, for those ids of which the journal holds answers to one question."""
+    found: dict[str, dict[str, str]] = {}
+    for part in members or [task]:
+        before = f"{part}/" if members else ""
+        wanted = {name.removeprefix(before) for name in ids if name.startswith(before)}
+        for answer in journal.iterate_answers(run.folder / part, wanted) if wanted else ():
+            if answer.id in wanted and answer.error is None:
+                found.setdefault(before + answer.id, {})[answer.key] = answer.text
+    return {name: text for name, texts in found.items() if len(texts) == 1 for text in texts.values()}

@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from eval_mm.compare.rows import find_rows, find_task, pictures_asked
+from eval_mm.compare.rows import find_rows, find_task, pictures_asked, texts_of
 from eval_mm.errors import DataError, UserError
 from eval_mm.paired import Paired, paired
 from eval_mm.report.notes import marks
@@ -24,12 +24,17 @@ TOLERANCE = 1e-6
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A sample whose score is another in the second run; `errors` are why a run has no answer."""
+    """A sample whose score is another in the second run.
+
+    `errors` are why a run has no answer. `texts` are what the model wrote where nothing could be read in it
+    and the journal tells.
+    """
 
     id: str
     first: Score
     second: Score
     errors: tuple[str | None, str | None]
+    texts: tuple[str | None, str | None] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,7 @@ def compare_task(name: str, a: Run, b: Run, data: Path | None, show: int | None)
         num_left_out=left_out,
         gained=tuple(gained),
         lost=tuple(lost),
-        changed=tuple(_changed(sample, one, other) for sample in shown),
+        changed=_changed(name, task, shown, one, other),
         clusters=clusters,
     )
 
@@ -226,9 +231,25 @@ def _again(run: Run) -> str:
     return f"score the run again (python -m eval_mm score {run.folder})"
 
 
-def _changed(name: str, one: _Side, other: _Side) -> Changed:
-    (first, first_error), (second, second_error) = one.told(name), other.told(name)
-    return Changed(name, first, second, (first_error, second_error))
+def _changed(
+    name: str, task: Task | None, shown: Sequence[str], one: _Side, other: _Side
+) -> tuple[Changed, ...]:
+    """These samples with both answers."""
+    members = [part.name for part in task.members] if task is not None else []
+    told = {sample: (one.told(sample), other.told(sample)) for sample in shown}
+    texts = []
+    for turn, side in enumerate((one, other)):
+        unread = [sample for sample in shown if _says_nothing(*told[sample][turn])]
+        texts.append(texts_of(name, members, side.run, unread))
+    return tuple(
+        Changed(sample, first, second, errors, (texts[0].get(sample), texts[1].get(sample)))
+        for sample, ((first, first_error), (second, second_error)) in told.items()
+        for errors in [(first_error, second_error)]
+    )
+
+
+def _says_nothing(score: Score, error: str | None) -> bool:
+    return score.value is None and not score.answer and error is None
 
 
 def _marks(result: Result) -> tuple[str, ...]:

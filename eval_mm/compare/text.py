@@ -8,6 +8,7 @@ from eval_mm.compare.runs import Comparison
 from eval_mm.compare.task import Changed, TaskComparison
 from eval_mm.console import align, count, printable
 from eval_mm.paired import POWER, SIGNIFICANT, Paired
+from eval_mm.report.plain import fitted
 from eval_mm.schema import Score
 from eval_mm.tasks import all_tasks
 
@@ -15,12 +16,13 @@ WIDTH = 100
 SIDES = "AB"
 
 
-def render(found: Comparison, width: int = WIDTH) -> str:
-    """The whole comparison as text."""
-    parts = [_runs(found), _differences(found, width)]
+def render(found: Comparison, terminal: int | None = None) -> str:
+    """The whole comparison as text; tables wider than the terminal stand in parts."""
+    width = min(WIDTH, terminal or WIDTH)
+    parts = [_runs(found), _differences(found, width, terminal)]
     compared = [task for task in found.tasks if task.numbers]
     if compared:
-        parts += [_numbers(compared), _evidence(compared, width)]
+        parts += [_numbers(compared, terminal), _evidence(compared, width, terminal)]
     parts += [_lines(left_out(found), width), _lines(words(found), width)]
     parts += [_samples(task, width) for task in found.tasks if task.changed and not _is_shown(task, found)]
     return "\n\n".join(part for part in parts if part)
@@ -33,7 +35,7 @@ def _runs(found: Comparison) -> str:
     )
 
 
-def _differences(found: Comparison, width: int) -> str:
+def _differences(found: Comparison, width: int, terminal: int | None) -> str:
     names = [task.task for task in found.tasks]
     if not found.differences:
         return "Model, prompts, scorers, data and programs are the same."
@@ -43,20 +45,20 @@ def _differences(found: Comparison, width: int) -> str:
         rows.append((one.what, one.first, one.second, where))
     used = sum(max(len(row[column]) for row in rows) + 2 for column in range(3))
     rows = [(*row[:3], _cut(row[3], max(20, width - used))) for row in rows]
-    return align(rows, {0, 1, 2, 3})
+    return fitted(rows, {0, 1, 2, 3}, terminal)
 
 
-def _numbers(tasks: Sequence[TaskComparison]) -> str:
+def _numbers(tasks: Sequence[TaskComparison], terminal: int | None) -> str:
     rows = [("task", "metric", "n", *SIDES, "B - A", "± stderr", "95 % interval", "p")]
     for task, name, metric, one in _listed(tasks):
         interval = "-" if one.ci95 is None else f"{one.ci95[0]:+.2f} to {one.ci95[1]:+.2f}"
         stderr = "-" if one.stderr is None else f"{one.stderr:.2f}"
         values = (f"{one.first:.2f}", f"{one.second:.2f}", f"{one.difference:+.2f}", stderr)
         rows.append((name, metric, f"{task.num_samples:,}", *values, interval, p_text(one.p_holm)))
-    return align(rows, {0, 1})
+    return fitted(rows, {0, 1}, terminal, labels=2)
 
 
-def _evidence(tasks: Sequence[TaskComparison], width: int) -> str:
+def _evidence(tasks: Sequence[TaskComparison], width: int, terminal: int | None) -> str:
     rows = [("task", "p alone", "detectable", "gained", "lost", "note")]
     last = ""
     for task, name, metric, one in _listed(tasks):
@@ -72,7 +74,13 @@ def _evidence(tasks: Sequence[TaskComparison], width: int) -> str:
         f"difference that such data would show alone, in {POWER:.0%} of all tries. gained, lost: samples on "
         f"which B has the higher, the lower score."
     )
-    return align(rows, {0, 5}) + "\n" + textwrap.fill(meaning, width)
+    table = align(rows, {0, 5})
+    if terminal is not None and max(map(len, table.splitlines())) > terminal:
+        notes = [f"{row[0]}: {row[5]}" for row in rows[1:] if row[5]]
+        table = "\n".join(
+            [fitted([row[:5] for row in rows], {0}, terminal), _lines(iter(notes), width)]
+        ).strip()
+    return table + "\n" + textwrap.fill(meaning, width)
 
 
 def _listed(tasks: Sequence[TaskComparison]) -> Iterator[tuple[TaskComparison, str, str, Paired]]:
@@ -133,9 +141,9 @@ def words(found: Comparison) -> Iterator[str]:
             elif not task.gained and not task.lost:
                 same.append(name)
             elif one.better:
-                groups[one.better].append(f"{name} ({one.difference:+.2f})")
+                groups[one.better].append(f"{name} (by {abs(one.difference):.2f})")
             else:
-                groups[0].append(f"{name} ({one.difference:+.2f}, p {p_text(one.p_holm)})")
+                groups[0].append(f"{name} (B - A {one.difference:+.2f}, p {p_text(one.p_holm)})")
     for side, better in (("B", 1), ("A", -1)):
         if groups[better]:
             yield f"{side} is better on {', '.join(groups[better])}."
@@ -172,15 +180,16 @@ def _samples(task: TaskComparison, width: int) -> str:
 
 def _sample(one: Changed, width: int) -> Iterator[str]:
     yield _cut(f"  {printable(one.id)}", width)
-    for side, score, error in zip(SIDES, (one.first, one.second), one.errors, strict=True):
-        yield _cut(f"    {side}  {printable(_told(score, error))}", width)
+    sides = zip(SIDES, (one.first, one.second), one.errors, one.texts, strict=True)
+    for side, score, error, text in sides:
+        yield _cut(f"    {side}  {printable(_told(score, error, text))}", width)
 
 
-def _told(score: Score, error: str | None) -> str:
+def _told(score: Score, error: str | None, text: str | None) -> str:
     if error is not None:
         return f"failed: {error}"
     value = "unread" if score.value is None else f"{score.value:.4g}"
-    return f"{value}  {json.dumps(score.answer, ensure_ascii=False)}  {score.explanation}"
+    return f"{value}  {json.dumps(text or score.answer, ensure_ascii=False)}  {score.explanation}"
 
 
 def _cut(line: str, width: int) -> str:

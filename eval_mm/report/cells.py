@@ -1,6 +1,7 @@
 """What a table is made of, whatever the format: cells with their origin, rows, groups of rows."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from eval_mm.report.boards import Column
 from eval_mm.report.notes import Mark
@@ -11,6 +12,22 @@ from eval_mm.schema import Metric, Result
 def number(value: float) -> str:
     """A number on its published scale, with two decimals as the papers print them."""
     return f"{value:.2f}" if abs(value) < 1e9 else f"{value:.6g}"
+
+
+class Error(NamedTuple):
+    """What stands beside a number as text: its standard error, or its interval; both empty for none."""
+
+    stderr: str = ""
+    interval: str = ""
+
+
+def error_of(metric: Metric | None) -> Error:
+    """The standard error; the interval where all pictures are alike, of which an error of 0 says too much."""
+    if metric is None or metric.stderr is None:
+        return Error()
+    stderr, zero = number(metric.stderr), number(0.0)
+    low, high = map(number, metric.ci95 or (0.0, 0.0))
+    return Error(interval=f"[{low}, {high}]") if stderr == zero and low != high else Error(stderr)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +46,11 @@ class Cell:
     def stderr(self) -> str:
         """The standard error as it is shown, empty where none is known."""
         return "" if self.metric is None or self.metric.stderr is None else number(self.metric.stderr)
+
+    @property
+    def error(self) -> Error:
+        """What stands beside the number."""
+        return error_of(self.metric)
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,7 +79,9 @@ def _line(cells: Sequence[str]) -> str:
 
 def _text(box: Box) -> str:
     text = rf"\textbf{{{escape(box.text)}}}" if box.best else escape(box.text)
-    error = rf" {{\scriptsize$\pm${escape(box.stderr)}}}" if box.stderr else ""
+    stderr, interval = box.error
+    shown = rf"$\pm${escape(stderr)}" if stderr else escape(interval)
+    error = rf" {{\scriptsize {shown}}}" if interval else rf" {{\scriptsize{shown}}}" if stderr else ""
     notes = rf"\textsuperscript{{{','.join(map(str, box.footnotes))}}}" if box.footnotes else ""
     return f"{text}{error}{notes}"
 

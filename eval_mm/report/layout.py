@@ -5,16 +5,16 @@ Tables of parts with few rows (MME with its sub-tasks) are turned: their columns
 
 from typing import NamedTuple
 
-from eval_mm.report.cells import Cell, Table
+from eval_mm.report.cells import Cell, Error, Table
 
 NOTE = "note"
 
 
 class Box(NamedTuple):
-    """One field: a number with its error, or a text where `stderr` is empty."""
+    """One field: a number with its error, or a text where there is none."""
 
     text: str = ""
-    stderr: str = ""
+    error: Error = Error()
     footnotes: tuple[int, ...] = ()
     best: bool = False
 
@@ -92,4 +92,4 @@ def _turned(table: Table, title: str) -> Layout:
 
 
 def _box(cell: Cell | None) -> Box:
-    return Box() if cell is None else Box(cell.text, cell.stderr, cell.footnotes, cell.best)
+    return Box() if cell is None else Box(cell.text, cell.error, cell.footnotes, cell.best)

@@ -1,6 +1,7 @@
 """A report as CSV: one line per run, task and metric with all that was recorded, for other programs.
 
 Numbers are exact: `value` is what result.json has, the score of a published figure what its table prints.
+The counts are those of a whole task and empty for its parts.
 A text that a spreadsheet would compute (it begins with = + - @) has an apostrophe before it.
 """
 
@@ -41,6 +42,7 @@ COLUMNS = (
     "source",
     "note",
 )
+COUNTS = ("num_samples", "num_published", "num_unparsed", "num_errors")
 FORMULA_SIGNS = ("=", "+", "-", "@")
 
 
@@ -61,7 +63,10 @@ def _own(runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     for entrant in entrants_of(runs):
         for result in entrant.results.values():
             for name, metric in result.metrics.items() or [("", None)]:
-                yield {"run": entrant.name, "group": RUNS, **_of_metric(name, metric), **_of_result(result)}
+                own = {**_of_result(result), **_of_metric(name, metric)}
+                if "/" in name:  # a result counts the samples of the whole alone
+                    own |= dict.fromkeys(COUNTS)
+                yield {"run": entrant.name, "group": RUNS, **own}
 
 
 def _of_metric(name: str, metric: Metric | None) -> dict[str, Any]:

@@ -42,7 +42,8 @@ def _table(table: Table) -> str:
 
 def _text(box: Box) -> str:
     text = f"**{box.text}**" if box.best else box.text
-    error = f" ± {box.stderr}" if box.stderr else ""
+    stderr, interval = box.error
+    error = f" ± {stderr}" if stderr else f" {escape(interval)}" if interval else ""
     notes = f"<sup>{' '.join(map(str, box.footnotes))}</sup>" if box.footnotes else ""
     return f"{text}{error}{notes}"
 

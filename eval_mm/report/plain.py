@@ -1,6 +1,6 @@
 """Tables for the terminal: aligned columns, `*` at the best, footnotes below."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from eval_mm.console import align, printable
 from eval_mm.report.cells import Table
@@ -16,6 +16,21 @@ def render(tables: Sequence[Table], remarks: Sequence[str], width: int | None = 
     parts += [f"{BEST_SIGN} {BEST}"] if any(table.has_best for table in tables) else []
     parts += ["\n".join(printable(line) for line in remarks)] if remarks else []
     return "\n\n".join(parts)
+
+
+def fitted(rows: Sequence[Sequence[str]], left: Set[int], width: int | None, labels: int = 1) -> str:
+    """Rows below a heading, aligned; wider than `width` in parts, with the first `labels` columns in each."""
+    text = align(rows, left)
+    if width is None or max(map(len, text.splitlines())) <= width:
+        return text
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    first = list(range(labels))
+    grids = []
+    for part in _split(widths[labels:], width - sum(widths[:labels]) - 2 * (labels - 1)):
+        places = [*first, *(labels + place for place in part)]
+        kept = {turn for turn, place in enumerate(places) if place in left}
+        grids.append(align([[row[place] for place in places] for row in rows], kept))
+    return "\n\n".join(grids)
 
 
 def _table(table: Table, width: int | None) -> str:
@@ -55,16 +70,20 @@ def _parts(shape: Layout, columns: Sequence[Sequence[str]], width: int) -> list[
     """The columns that stand together, as many as `width` takes beside the labels, and one at least."""
     labels = [_title(group) for group in shape.groups if group.title]
     labels += [line.label for group in shape.groups for line in group.lines]
-    first = max(map(len, labels))
+    needed = [max(map(len, [*head, *texts])) for head, texts in zip(shape.heads, columns, strict=True)]
+    return _split(needed, width - max(map(len, labels)))
+
+
+def _split(widths: Sequence[int], room: int) -> list[list[int]]:
+    """The places of columns of these widths, in parts that take no more than `room`, or are one column."""
     parts: list[list[int]] = []
-    room = 0
-    for place, (head, texts) in enumerate(zip(shape.heads, columns, strict=True)):
-        needed = 2 + max(map(len, [*head, *texts]))
-        if not parts or needed > room:
+    left = 0
+    for place, needed in enumerate(widths):
+        if not parts or needed + 2 > left:
             parts.append([])
-            room = width - first
+            left = room
         parts[-1].append(place)
-        room -= needed
+        left -= needed + 2
     return parts
 
 
@@ -73,8 +92,13 @@ def _aligned(boxes: Sequence[Box]) -> list[str]:
     values = [f"{box.text}{BEST_SIGN if box.best else ''}" for box in boxes]
     signed = any(box.best for box in boxes)
     signs = [" " if signed and box.text and not box.best else "" for box in boxes]
-    errors = [f" ±{box.stderr}" if box.stderr else "" for box in boxes]
-    notes = ["".join(f"[{number}]" for number in box.footnotes) for box in boxes]
+    errors = [
+        f" ±{error.stderr}" if error.stderr else f" {error.interval}" if error.interval else ""
+        for error in (box.error for box in boxes)
+    ]
+    notes = [
+        " " + "".join(f"[{number}]" for number in box.footnotes) if box.footnotes else "" for box in boxes
+    ]
     for_errors, for_notes = max(map(len, errors)), max(map(len, notes))
     return [
         f"{value}{sign}{error:<{for_errors}}{note:<{for_notes}}"

@@ -29,6 +29,9 @@ MOST_LEVEL = 4
 
 LONGEST_UNIT = 24
 OTHERS = "other published figures"
+LEAST_BAR = 0.005
+"""Lower bars, as a part of the axis, are a thick line, so that their colour is seen."""
+
 BARS_FROM, BARS_TO, PUBLISHED_AT = -0.42, 0.3, 0.4
 """Where a benchmark's bars stand beside its tick, and the published figures beside them."""
 
@@ -53,9 +56,9 @@ def bars(table: Table, remarks: list[str]) -> Any:
         columns = [table.columns[place] for place in places]
         labels = [heading(column) for column in columns]
         aslant = len(places) > MOST_LEVEL or max(map(len, labels)) > LONGEST_LEVEL
-        axis.set_xticks(
-            range(len(places)), labels, rotation=40 if aslant else 0, ha="right" if aslant else "center"
-        )
+        middle = 0 if others or not runs else (BARS_FROM + BARS_TO) / 2
+        turned = {"rotation": 40, "ha": "right", "rotation_mode": "anchor"} if aslant else {}
+        axis.set_xticks([slot + middle for slot in range(len(places))], labels, **turned)
         unit = ", ".join(dict.fromkeys(column.metric for column in columns))
         axis.set_ylabel(unit if len(unit) <= LONGEST_UNIT else "score")
     figure.suptitle(printable(table.title), fontsize=10)
@@ -80,19 +83,24 @@ def _panel(
     axis: Any, runs: Sequence[Series], others: Sequence[Row], places: Sequence[int], top: float
 ) -> None:
     width = (BARS_TO - BARS_FROM) / max(1, len(runs))
-    values = [0.0]
+    values = [0.0]  # all that the axis must show, the ends of intervals too
     for slot, place in enumerate(places):
         for number, run in enumerate(runs):
             if (cell := run.cells[place]) is not None:
-                _bar(axis, slot + BARS_FROM + width * (number + 0.5), 0.92 * width, cell, number, run.label)
-                values.append(cell.value)
+                at = slot + BARS_FROM + width * (number + 0.5)
+                _bar(axis, at, 0.92 * width, cell, number, run.label)
+                interval = cell.metric.ci95 if cell.metric is not None else None
+                values += [cell.value, *(interval or ())]
+                if abs(cell.value) < LEAST_BAR * top:
+                    ends = [at - 0.46 * width, at + 0.46 * width]
+                    axis.plot(ends, [0, 0], color=COLOURS[number], lw=3, solid_capstyle="butt", clip_on=False)
         for row in others:
             if (cell := row.cells[place]) is not None:
                 _published(
                     axis, slot + (PUBLISHED_AT if runs else 0), cell.value, reference=is_reference(row)
                 )
                 values.append(cell.value)
-    axis.set_ylim(min(values), 1.02 * max(top, *values))
+    axis.set_ylim(1.02 * min(values), 1.02 * max(top, *values))
     axis.set_xlim(-0.6, len(places) - 0.4)
     axis.yaxis.grid(True, linewidth=0.4, alpha=0.5)
     axis.set_axisbelow(True)

@@ -6,6 +6,7 @@ from typing import Any
 
 from eval_mm.report.boards import BOARDS, Column
 from eval_mm.report.cells import Cell, Row, Table
+from eval_mm.report.charts import end_of
 from eval_mm.report.leaderboards import RUNS
 from eval_mm.report.plot_series import (
     COLOURS,
@@ -43,20 +44,28 @@ def radar(tables: Sequence[Table], remarks: list[str]) -> Any:
     axis.set_theta_offset(math.pi / 2)
     axis.set_theta_direction(-1)
     angles = [2 * math.pi * number / len(columns) for number in range(len(columns))]
+    everyone = [*runs, *([reference] if reference else [])]
+    ends = [
+        end_of((cell.value for one in everyone if (cell := one.cells[place])), top_of(column.places[0]))
+        for place, column in enumerate(columns)
+    ]
     closed = [*angles, angles[0]]
     for number, run in enumerate(runs):
-        heights = _heights(run, columns)
+        heights = _heights(run, ends)
         look = {"color": COLOURS[number], "marker": MARKERS[number]}
-        axis.plot(closed, [*heights, heights[0]], linewidth=1.6, ms=4.5, label=run.label, **look)
+        axis.plot(
+            closed, [*heights, heights[0]], linewidth=1.6, ms=4.5, label=run.label, clip_on=False, **look
+        )
         if not any(map(math.isnan, heights)):
             axis.fill(angles, heights, color=COLOURS[number], alpha=0.08)
     if reference is not None:
-        heights = _heights(reference, columns)
+        heights = _heights(reference, ends)
         look = {"color": "black", "linestyle": ":", "marker": "D"}
-        axis.plot(closed, [*heights, heights[0]], linewidth=1.3, ms=3.5, label=REFERENCE, **look)
+        axis.plot(
+            closed, [*heights, heights[0]], linewidth=1.3, ms=3.5, label=REFERENCE, clip_on=False, **look
+        )
     axis.set_xticks(angles, [""] * len(columns))
-    for angle, column in zip(angles, columns, strict=True):
-        top = top_of(column.places[0])
+    for angle, column, top in zip(angles, columns, ends, strict=True):
         end = f"\n(of {top:,.0f})" if top != 100 else ""
         sideways = round(math.sin(angle), 1)
         towards = "center" if sideways == 0 else "left" if sideways > 0 else "right"
@@ -98,9 +107,9 @@ def _spokes(tables: Sequence[Table], remarks: list[str]) -> tuple[list[Column], 
     return columns, drawable([row for row in rows if any(row.cells)], remarks), reference
 
 
-def _heights(series: Series, columns: Sequence[Column]) -> list[float]:
+def _heights(series: Series, ends: Sequence[float]) -> list[float]:
     """Percent of every axis; NaN leaves a gap."""
     return [
-        math.nan if cell is None else 100 * cell.value / top_of(column.places[0])
-        for cell, column in zip(series.cells, columns, strict=True)
+        math.nan if cell is None else 100 * cell.value / end
+        for cell, end in zip(series.cells, ends, strict=True)
     ]

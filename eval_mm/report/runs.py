@@ -8,6 +8,8 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from eval_mm.variant import base_of
 
 RESULT = "result.json"
 LONGEST_NAME = 80
+BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,12 +108,18 @@ def _load(folder: Path) -> Run:
             except UserError as error:
                 problems.append(_said(error, folder))
                 continue
+            if lost := _lost_scores(folder, result, scorer):
+                problems.append(lost)
             (rescored.setdefault(scorer, {}) if scorer else results)[task] = result
         if task in results and task in stored and (differs := _difference(results[task], stored[task])):
             problems.append(
                 f"{task}: {RESULT} is of an earlier run, the one that was begun since has another {differs}: "
                 f"half-finished, the same run command goes on"
             )
+    if not (folder / MANIFEST).exists() and any(map(_is_journal, chain.from_iterable(held.values()))):
+        problems.append(
+            f"no {MANIFEST}: how the answers were asked is not known; the same run command makes it anew"
+        )
     if not held:
         problems.append("no task has answers yet")
     kept = tuple(dict.fromkeys(printable(problem) for problem in problems))
@@ -165,6 +174,23 @@ def _unfinished(folder: Path, task: str, names: Iterable[str]) -> str:
         except OSError:
             return f"{task}: no {RESULT}, and {name} cannot be read"
     return f"{task}: no {RESULT}: half-finished, {answers:,} answers so far, the same run command goes on"
+
+
+def _lost_scores(folder: Path, result: Result, scorer: str) -> str | None:
+    """What is said where the scores that made a result are gone, or are of other samples; None where not."""
+    name = f"scores.{scorer}.jsonl" if scorer else "scores.jsonl"
+    place = f"{result.task}/{name}"
+    again = f"python -m eval_mm check {folder} tells more"
+    try:
+        with (folder / place).open("rb") as file:
+            lines = sum(block.count(b"\n") for block in iter(partial(file.read, BLOCK), b""))
+    except FileNotFoundError:
+        return f"{place}: no such file, so which samples make the number cannot be seen; {again}"
+    except OSError as error:
+        return f"{place}: cannot be read ({error.strerror})"
+    if lines == result.num_samples:
+        return None
+    return f"{place}: has {lines:,} samples, {RESULT} has {result.num_samples:,}; {again}"
 
 
 def _difference(result: Result, entry: Mapping[str, Any]) -> str | None:

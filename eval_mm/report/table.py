@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from eval_mm.console import align, printable
+from eval_mm.report.cells import error_of
 from eval_mm.report.notes import marks, shots_of
 from eval_mm.report.published import REFERENCE_MODEL, reference_figures
 from eval_mm.schema import Metric, Result
@@ -110,10 +111,11 @@ def _asked_as_published(result: Result) -> bool:
 
 
 def _cells(metric: Metric | None) -> tuple[str, str]:
-    """Value and standard error."""
+    """Value and standard error; an interval where the error is 0."""
     if metric is None:
         return "-", ""
-    return f"{metric.value:.2f}", "" if metric.stderr is None else f"{metric.stderr:.2f}"
+    error = error_of(metric)
+    return f"{metric.value:.2f}", error.stderr or error.interval
 
 
 def _note(result: Result) -> str:

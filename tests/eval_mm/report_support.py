@@ -33,13 +33,14 @@ def result(
     """A whole, zero-shot result of the published split unless told otherwise."""
     known = tasks.all_tasks().get(task)
     published = known.num_samples if known else None
+    interval = (round(value - 1.0137, 4), round(value + 0.9863, 4))
     return Result(
         task=task,
         version=(known.version if known else 1) if version is None else version,
         model=model,
         prompt_protocol=prompt,
         score_protocol=scorer,
-        metrics=dict(metrics) if metrics is not None else {metric: Metric(value, 0.5123, (76.2, 78.2))},
+        metrics=dict(metrics) if metrics is not None else {metric: Metric(value, 0.5123, interval)},
         num_samples=num_samples or published or 100,
         num_published=published,
         num_unparsed=unparsed,
@@ -51,11 +52,16 @@ def result(
 
 
 def write(folder: Path, *results: Result, scorer: str = "") -> Path:
-    """A folder as `score --out` leaves it, with these results; `scorer` writes them beside the first ones."""
+    """A folder as `score --out` leaves it, with these results; `scorer` writes them beside the first ones.
+
+    Of the scores there are as many lines as samples, with nothing in them.
+    """
     for one in results:
         path = folder / one.task / (f"result.{scorer}.json" if scorer else "result.json")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(one.to_json()), encoding="utf-8")
+        scores = path.with_name(path.name.replace("result", "scores") + "l")
+        scores.write_bytes(b"\n" * one.num_samples)
     return folder
 
 

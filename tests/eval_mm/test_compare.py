@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -438,14 +439,55 @@ def test_words(data: Path, tmp_path: Path) -> None:
     ask(data, a, ["s1", "s2"], task="refcoco_testB")
     ask(data, b, ["s3"], task="refcoco_testB")
     text = " ".join(render(compare_runs(a, b)).split())
-    assert "B is better on refcoco_val (+45.83)." in text
-    assert "A is better on refcoco_testA (-79.17)." in text
-    assert "No difference can be shown on refcoco_testB (+4.17, p 0.5" in text
+    assert "B is better on refcoco_val (by 45.83)." in text
+    assert "A is better on refcoco_testA (by 79.17)." in text
+    assert "No difference can be shown on refcoco_testB (B - A +4.17, p 0.5" in text
 
 
 def say(data: Path, out: Path, text: str) -> None:
     """A run of a model that gives one answer to everything."""
     eval_mm.evaluate(ScriptedModel(lambda request: text), "gqa_testdev", data, out=out)
+
+
+def test_what_could_not_be_read_is_shown_as_it_was_written(data: Path, tmp_path: Path) -> None:
+    """An empty pair of quotes tells nobody what was lost; of two answers the journal knows not which."""
+    a = ask(data, tmp_path / "a")
+    b = tmp_path / "b"
+    model = ScriptedModel(lambda request: 'no "box" here' if request.id == "s3" else BOX_ANSWER)
+    eval_mm.evaluate(model, TASK, data, out=b)
+    assert only(a, b).changed[0].texts == (None, 'no "box" here')
+    assert '    B  unread  "no \\"box\\" here"' in render(compare_runs(a, b))
+    line = next(
+        line for line in (b / TASK / JOURNAL).read_text(encoding="utf-8").splitlines() if '"s3"' in line
+    )
+    with (b / TASK / JOURNAL).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(json.loads(line) | {"key": "another-key", "text": "of another model"}) + "\n")
+    assert only(a, b).changed[0].texts == (None, None)
+
+
+def test_the_name_of_a_prompt_is_no_difference(data: Path, tmp_path: Path) -> None:
+    """Two protocols of one prompt differ in the scorer alone; another prompt is still told."""
+    write_data(
+        data, [{"id": "e", "image": "pictures/0.png", "question": "Q", "answers": ["x"] * 10}], "vqav2_val"
+    )
+    for way in ("qwen-vl", "official", "instruct"):
+        model = ScriptedModel(lambda request: "x")
+        eval_mm.evaluate(model, "vqav2_val", data, out=tmp_path / way, protocol=way)
+    whats = [
+        {one.what for one in compare_runs(tmp_path / "qwen-vl", tmp_path / other).differences}
+        for other in ("official", "instruct")
+    ]
+    assert [what & {"prompt", "scorer"} for what in whats] == [{"scorer"}, {"prompt", "scorer"}]
+
+
+def test_no_table_is_wider_than_the_terminal(runs: tuple[Path, Path]) -> None:
+    """Rows were folded by the terminal; in parts every line fits and no number is lost."""
+    found = compare_runs(*runs, show=0)
+    narrow, wide = render(found, 60), render(found)
+    assert max(map(len, narrow.splitlines()[2:])) <= 60
+    assert max(map(len, wide.splitlines()[2:])) > 60
+    assert set(re.findall(r"[\d.]+", wide)) <= set(re.findall(r"[\d.]+", narrow))
+    assert render(found, 1_000) == wide
 
 
 def test_text_of_models_cannot_steer_the_terminal(data: Path, tmp_path: Path) -> None:

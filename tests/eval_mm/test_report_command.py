@@ -62,9 +62,9 @@ def test_every_format_on_the_screen_and_in_a_file(
     assert main(command) == 0
     shown = capsys.readouterr().out
     assert shown.startswith(begins)
-    assert main([*command, "--out", str(tmp_path / "new/report.txt")]) == 0
-    assert capsys.readouterr().out == f"report: {tmp_path / 'new/report.txt'}\n"
-    assert (tmp_path / "new/report.txt").read_text(encoding="utf-8") == shown
+    assert main([*command, "--out", str(tmp_path / "report.txt")]) == 0
+    assert capsys.readouterr().out == f"report: {tmp_path / 'report.txt'}\n"
+    assert (tmp_path / "report.txt").read_text(encoding="utf-8") == shown
 
 
 def test_the_page_is_in_the_first_run_folder(
@@ -160,6 +160,28 @@ def test_a_place_that_cannot_be_written(
     assert main(["report", str(run), "--out", str(tmp_path / "there")]) == 2
     assert str(tmp_path / "there") in capsys.readouterr().err
     assert list((tmp_path / "there").iterdir()) == []
+
+
+def test_a_folder_that_is_not_there(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A slip in the folder of `--out`, or a file for `--plots`, is said before anything is read or drawn."""
+    pytest.importorskip("matplotlib", reason="needs the extra 'plots': pip install -e '.[plots]'")
+    assert main(["report", str(run), "--out", str(tmp_path / "slip/x.csv")]) == 2
+    assert f"there is no folder {tmp_path / 'slip'}; " in capsys.readouterr().err
+    (tmp_path / "radar.png").touch()
+    for place in ("radar.png", "radar.png/charts"):
+        assert main(["report", str(run), "--plots", str(tmp_path / place)]) == 2
+        said = capsys.readouterr().err
+        assert said == f"error: --plots {tmp_path / place}: {tmp_path / 'radar.png'} is not a folder\n"
+
+
+def test_other_folders_end_no_report(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One empty folder below results/runs/* took the tables of all the others."""
+    (tmp_path / "empty").mkdir()
+    assert main(["report", str(tmp_path / "empty"), str(run)]) == 0
+    out = capsys.readouterr().out
+    assert "77.21" in out
+    assert f"{tmp_path / 'empty'}: no run folder" in out
+    assert main(["report", str(tmp_path / "empty")]) == 2
 
 
 def test_breakdowns_are_on_request(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,6 +14,7 @@ from eval_mm.report.cells import Table
 from eval_mm.report.leaderboards import leaderboards, remarks
 from eval_mm.report.published import figures
 from eval_mm.report.runs import Run, load_runs
+from eval_mm.report.table import results_table
 from eval_mm.schema import Metric
 from tests.eval_mm.report_support import NASTY, result, write
 
@@ -73,7 +74,7 @@ def test_two_decimals_of_the_very_number(runs: list[Run]) -> None:
 
 def test_huge_numbers_stay_readable(tmp_path: Path) -> None:
     """A value of 300 digits, of a broken metric, must not make a line of 300 digits."""
-    runs = load_runs([write(tmp_path / "run", result(value=1e308))])
+    runs = load_runs([write(tmp_path / "run", result(metric="own", value=1e308))])
     assert "1e+308" in plain.render(leaderboards(runs), [])
 
 
@@ -123,9 +124,34 @@ def test_the_best_and_the_notes_in_the_terminal(tmp_path: Path) -> None:
     tables = leaderboards(load_runs([write(tmp_path / "run", one, part)]), published=True)
     text = plain.render(tables, [])
     assert "91.00* ±0.51" in text
-    assert "77.21  ±0.51[1]" in text
+    assert "77.21  ±0.51 [1]" in text
     assert "\n[1] partial: 9 of 5,657\n" in text
     assert text.count("* best of at least two") == 1
+
+
+def test_an_error_of_0_is_shown_as_an_interval(tmp_path: Path) -> None:
+    """A value of 100.00 ±0.00 on three samples says that all is certain."""
+    few = result(metrics={"accuracy@0.5": Metric(100.0, 0.0, (43.85, 100.0))})
+    point = result("refcoco_testA", metrics={"accuracy@0.5": Metric(50.0, 0.0, (50.0, 50.0))})
+    runs = load_runs([write(tmp_path / "run", few, point)])
+    tables = leaderboards(runs)
+    for text in (plain.render(tables, []), results_table([few, point], [None, None])):
+        assert re.search(r"100\.00 +\[43\.85, 100\.00\]", text)
+        assert re.search(r"50\.00 +±?0\.00", text)
+    assert "100.00 \\[43.85, 100.00\\] |" in markdown.render(tables, [])
+    assert r"100.00 {\scriptsize {}[43.85, 100.00]} &" in latex.render(tables, [])
+    assert ",100.0,0.0,43.85,100.0," in long_form.render(runs, published=False)
+
+
+def test_a_part_has_no_counts_of_the_whole(tmp_path: Path) -> None:
+    """The 4,500 captions of a split stood beside the number of its 200 in one domain."""
+    metrics = {"cider": Metric(80.0), "cider/in-domain": Metric(90.0)}
+    runs = load_runs([write(tmp_path / "run", result("nocaps_val", metrics=metrics))])
+    rows = csv.DictReader(io.StringIO(long_form.render(runs, published=False)))
+    assert [(row["metric"], row["num_samples"], row["num_unparsed"]) for row in rows] == [
+        ("cider", "4500", "3"),
+        ("cider/in-domain", "", ""),
+    ]
 
 
 def cells_of_markdown(line: str) -> list[str]:
@@ -263,7 +289,7 @@ def test_csv(runs: list[Run]) -> None:
             name: "" if value is None else repr(value) for name, value in told.items()
         }
         for name in ("num_samples", "num_published", "num_unparsed", "num_errors"):
-            assert row[name] == str(written[name])
+            assert row[name] == ("" if "/" in row["metric"] else str(written[name]))
         assert (row["complete"], row["demo"]) == (str(written["complete"]).lower(), "false")
         assert (row["prompt_protocol"], row["score_protocol"], row["shots"]) == ("qwen-vl", "qwen-vl", "0")
 

@@ -128,6 +128,31 @@ def test_the_radar_shows_percents_of_each_axis(tmp_path: Path) -> None:
     assert lines["Qwen-VL, published"][1] == 89.36
 
 
+def test_no_point_lies_beyond_the_radar(tmp_path: Path) -> None:
+    """A CIDEr of 732, as of the demo, was cut off at 150; the axis ends where all can be seen."""
+    figure = radar(tables(tmp_path, [*boxes(), result("nocaps_val", 732.0, metric="cider")]), [])
+    (axis,) = figure.axes
+    (line,) = [line for line in axis.lines if line.get_label() == "m"]
+    assert max(float(y) for y in line.get_ydata()) == pytest.approx(73.2 / 0.8)
+    assert not line.get_clip_on()
+    assert any("(of 800)" in text.get_text() for text in axis.texts)
+
+
+def test_bars_show_every_interval_and_every_run(tmp_path: Path) -> None:
+    """An interval beyond the axis ended without a cap, and bars of height 0 could not be told apart."""
+    wide = {"cider": Metric(140.0, 9.0, (120.0, 170.0))}
+    none = {"cider": Metric(0.0, None, None)}
+    (table,) = tables(
+        tmp_path, [result("nocaps_val", metrics=wide)], [result("nocaps_val", metrics=none)], published=False
+    )
+    (axis,) = bars(table, []).axes
+    assert axis.get_ylim()[1] > 170
+    low = [line for line in axis.lines if line.get_linewidth() == 3]
+    assert [line.get_color() for line in low] == ["#E69F00"]
+    middle = sum(patch.get_x() + patch.get_width() / 2 for patch in axis.patches) / 2
+    assert axis.get_xticks()[0] == pytest.approx(middle)
+
+
 def test_a_judged_run_is_one_line(tmp_path: Path) -> None:
     """What a judge scored belongs to the run whose answers it read."""
     folder = write(tmp_path / "run", *boxes(), result("touchstone_en", metrics={}))

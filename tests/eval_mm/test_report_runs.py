@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from eval_mm.errors import UserError
-from eval_mm.report.runs import Run, load_runs
+from eval_mm.report.runs import Run, load_runs, load_those
+from eval_mm.schema import Metric
 from tests.eval_mm.report_support import NASTY, result, write, write_manifest
 
 
@@ -92,6 +93,19 @@ CORRUPT = {
     "stderr negative": (metric(stderr=-1.0), "field 'metrics.accuracy@0.5.stderr'"),
     "interval of one": (metric(ci95=[1.0]), "field 'metrics.accuracy@0.5.ci95': expected two finite numbers"),
     "interval NaN": (metric(ci95=[1.0, float("nan")]), "expected two finite numbers"),
+    "value beyond its interval": (metric(value=94.1), "value': 94.1 contradicts its interval 0 to 2"),
+    "percentage beyond 100": (metric(value=941, ci95=None), "value': 941 contradicts its scale 0 to 100"),
+    "CIDEr below 0": (
+        spoilt(metrics={"cider": {"value": -1.0, "stderr": None, "ci95": None}}),
+        "contradicts its scale 0 to 1000",
+    ),
+    "stderr infinite": (metric(stderr=float("inf")), "field 'metrics.accuracy@0.5.stderr'"),
+    "unread and failed are more than all": (
+        spoilt(num_unparsed=6_000, num_errors=5_000, complete=False),
+        "field 'num_unparsed': 6000 contradicts 5,834 answered; python -m eval_mm check ",
+    ),
+    "complete with errors": (spoilt(num_errors=1), "field 'complete': true contradicts num_errors 1"),
+    "complete and a part": (spoilt(num_samples=9), "true contradicts 9 of 10,834 samples"),
     "config a text": (spoilt(config="x"), "field 'config': expected an object"),
     "shots a text": (spoilt(config={"few_shot": {"shots": "4"}}), "field 'config.few_shot.shots'"),
     "few-shot a number": (spoilt(config={"few_shot": 4}), "field 'config.few_shot'"),
@@ -114,6 +128,45 @@ def test_a_corrupt_result_is_a_line_and_the_rest_is_read(name: str, tmp_path: Pa
     assert wanted in problem
     assert len(problem) < 250
     assert problem.isprintable()
+
+
+def test_what_scoring_can_have_made_is_read(tmp_path: Path) -> None:
+    """The last digit of a sum beyond its interval, MME's sums and a bias below 0 are no damage."""
+    sums = {"mme_perception": Metric(1487.6), "mme_perception/OCR": Metric(140.0)}
+    bias = {
+        "touchstone_score": Metric(716.0),
+        "touchstone_score/position_bias": Metric(-0.5, 0.1, (-1.0, 0.0)),
+    }
+    box = {"accuracy@0.5": Metric(100.00000000000001, 0.0, (80.0, 100.0))}
+    whole = (result("mme", metrics=sums), result("touchstone_en", metrics=bias), result(metrics=box))
+    assert load(write(tmp_path / "run", *whole)).problems == ()
+
+
+def test_lost_parts_of_a_run_are_told(tmp_path: Path) -> None:
+    """A folder without its manifest or its scores was shown as if it were whole."""
+    own, other = result(), result("textvqa_val", scorer="official")
+    folder = write(write(tmp_path / "run", own, result("textvqa_val")), other, scorer="official")
+    (folder / "refcoco_val/predictions.rank0.jsonl").touch()
+    (folder / "refcoco_val/scores.jsonl").unlink()
+    (folder / "textvqa_val/scores.official.jsonl").write_bytes(b"\n" * 7)
+    lost, short, manifest = load(folder).problems
+    assert lost.startswith("refcoco_val/scores.jsonl: no such file, ")
+    assert short.startswith(
+        "textvqa_val/scores.official.jsonl: has 7 samples, result.json has 5,000; python -m"
+    )
+    assert manifest.startswith("no manifest.json: ")
+
+
+def test_a_folder_that_is_no_run_is_told_beside_the_others(tmp_path: Path) -> None:
+    """`results/runs/*` holds what else lies there; without any run it is an error."""
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").touch()
+    run = write(tmp_path / "run", result())
+    runs, refused = load_those([tmp_path / "empty", tmp_path / "notes.txt", run])
+    assert [one.folder for one in runs] == [run]
+    assert ["no run folder" in str(refused[0]), "a file" in str(refused[1])] == [True, True]
+    with pytest.raises(UserError, match="no run folder"):
+        load_those([tmp_path / "empty"])
 
 
 def test_bytes_that_are_no_text(tmp_path: Path) -> None:
