@@ -84,6 +84,7 @@ def _panel(
 ) -> None:
     width = (BARS_TO - BARS_FROM) / max(1, len(runs))
     values = [0.0]  # all that the axis must show, the ends of intervals too
+    drawn: list[tuple[float, int, float]] = []
     for slot, place in enumerate(places):
         for number, run in enumerate(runs):
             if (cell := run.cells[place]) is not None:
@@ -91,16 +92,19 @@ def _panel(
                 _bar(axis, at, 0.92 * width, cell, number, run.label)
                 interval = cell.metric.ci95 if cell.metric is not None else None
                 values += [cell.value, *(interval or ())]
-                if abs(cell.value) < LEAST_BAR * top:
-                    ends = [at - 0.46 * width, at + 0.46 * width]
-                    axis.plot(ends, [0, 0], color=COLOURS[number], lw=3, solid_capstyle="butt", clip_on=False)
+                drawn.append((at, number, cell.value))
         for row in others:
             if (cell := row.cells[place]) is not None:
                 _published(
                     axis, slot + (PUBLISHED_AT if runs else 0), cell.value, reference=is_reference(row)
                 )
                 values.append(cell.value)
-    axis.set_ylim(1.02 * min(values), 1.02 * max(top, *values))
+    end = max(top, *values)
+    for at, number, value in drawn:
+        if abs(value) < LEAST_BAR * end:
+            ends = [at - 0.46 * width, at + 0.46 * width]
+            axis.plot(ends, [0, 0], color=COLOURS[number], lw=3, solid_capstyle="butt", clip_on=False)
+    axis.set_ylim(1.02 * min(values), 1.02 * end)
     axis.set_xlim(-0.6, len(places) - 0.4)
     axis.yaxis.grid(True, linewidth=0.4, alpha=0.5)
     axis.set_axisbelow(True)

@@ -54,7 +54,14 @@ def radar(tables: Sequence[Table], remarks: list[str]) -> Any:
         heights = _heights(run, ends)
         look = {"color": COLOURS[number], "marker": MARKERS[number]}
         axis.plot(
-            closed, [*heights, heights[0]], linewidth=1.6, ms=4.5, label=run.label, clip_on=False, **look
+            closed,
+            [*heights, heights[0]],
+            linewidth=1.6,
+            ms=4.5,
+            label=run.label,
+            clip_on=False,
+            zorder=3,
+            **look,
         )
         if not any(map(math.isnan, heights)):
             axis.fill(angles, heights, color=COLOURS[number], alpha=0.08)
@@ -62,7 +69,14 @@ def radar(tables: Sequence[Table], remarks: list[str]) -> Any:
         heights = _heights(reference, ends)
         look = {"color": "black", "linestyle": ":", "marker": "D"}
         axis.plot(
-            closed, [*heights, heights[0]], linewidth=1.3, ms=3.5, label=REFERENCE, clip_on=False, **look
+            closed,
+            [*heights, heights[0]],
+            linewidth=1.3,
+            ms=3.5,
+            label=REFERENCE,
+            clip_on=False,
+            zorder=3,
+            **look,
         )
     axis.set_xticks(angles, [""] * len(columns))
     for angle, column, top in zip(angles, columns, ends, strict=True):
