@@ -171,7 +171,10 @@ def _polygon(one: Series, axes: Sequence[Axis], angles: Sequence[float]) -> Mark
 
 
 def bar(one: Bar, end: float) -> Markup:
-    """A bar from 0 to its value with its 95 % interval, on an axis from 0 to `end`."""
+    """A bar from 0 to its value with its 95 % interval, on an axis from 0 to `end`.
+
+    An interval that goes on beyond the axis has an arrow there, since a cap would be its end.
+    """
     parts = [
         f'<rect class="track" width="100%" height="{BAR_HEIGHT - 8}" y="4" rx="2"/>',
         f'<rect class="fill" width="{_percent(one.value, end)}" height="{BAR_HEIGHT - 8}" y="4" rx="2"/>',
@@ -179,9 +182,8 @@ def bar(one: Bar, end: float) -> Markup:
     if one.interval is not None:
         low, high = (_percent(edge, end) for edge in one.interval)
         parts.append(f'<line class="whisker" x1="{low}" x2="{high}" y1="{MIDDLE}" y2="{MIDDLE}"/>')
-        parts += [
-            f'<line class="whisker" x1="{x}" x2="{x}" y1="5" y2="{BAR_HEIGHT - 5}"/>' for x in (low, high)
-        ]
+        parts.append(_cap(low, -1 if one.interval[0] < 0 else 0))
+        parts.append(_cap(high, 1 if one.interval[1] > end else 0))
     if one.reference is not None:
         diamond = f"M0 1L5 {MIDDLE}L0 {BAR_HEIGHT - 1}L-5 {MIDDLE}Z"
         x = _percent(one.reference, end)
@@ -189,6 +191,14 @@ def bar(one: Bar, end: float) -> Markup:
     return Markup(
         '<svg class="bar {}{}" width="100%" height="{}" role="img" aria-label="{}">{}</svg>'
     ).format(look(one.look), " aside" if one.aside else "", BAR_HEIGHT, one.told, Markup("".join(parts)))
+
+
+def _cap(x: str, beyond: int) -> str:
+    """The end of an interval; `beyond` is -1 or 1 where it is left or right of the axis."""
+    if not beyond:
+        return f'<line class="whisker" x1="{x}" x2="{x}" y1="5" y2="{BAR_HEIGHT - 5}"/>'
+    arrow = f"M{-5 * beyond} {MIDDLE - 4.5}L0 {MIDDLE}L{-5 * beyond} {MIDDLE + 4.5}"
+    return f'<svg x="{x}" overflow="visible"><path class="whisker beyond" d="{arrow}"/></svg>'
 
 
 def scale(end: float) -> Markup:

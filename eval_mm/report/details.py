@@ -2,9 +2,10 @@
 
 Short keys, since a page holds thousands of them. A sample: `q` question, `c` options, `r` references as
 [text, times, letter], `b` its box and `s` the width and height that boxes are in, `p` the prompt by way of
-asking, `n` the normalised references by scorer. An answer: `t` the raw text, `a` what was read, `e` the
-explanation, `x` the error, `k` the steps that changed it as [name, text after], `u` how many did not, `l`
-its limits, `b` the box that was read. Parts of a prompt: a text, a number (the picture), or [mark].
+asking, `n` the normalised references by scorer, `i` 0 where it has no picture. An answer: `t` the raw text,
+`a` what was read, `e` the explanation, `x` the error, `k` the steps that changed it as [name, text after],
+`u` how many did not, `l` its limits, `b` the box that was read. Parts of a prompt: a text, a number (the
+picture), or [mark].
 """
 
 from collections.abc import Mapping
@@ -35,6 +36,8 @@ def sample_facts(sample: Sample) -> dict[str, Any]:
         facts["b"] = [round(edge, 1) for edge in sample.target]
     elif found := references(sample):
         facts["r"] = [[clip(one.text), one.times, one.letter] for one in found[:MOST_REFERENCES]]
+    if not sample.images:
+        facts["i"] = 0
     if size := _size(sample):
         facts["s"] = size
     return facts

@@ -65,7 +65,8 @@ def html(runs: Sequence[Run], data: Path | None, published: bool, max_samples: i
     frame = num_bytes(_render(facts, {})) + OUTCOME_BYTES * sum(len(run.results) for run in runs)
     if frame > max_bytes:
         raise UserError(
-            f"max_bytes: tables and charts alone take {frame:,} bytes, more than the {max_bytes:,} allowed"
+            f"max_bytes: tables and charts alone take {frame:,} bytes, "
+            f"more than the {max_bytes:,} allowed (--max-mb)"
         )
     return _render(facts, sample_blocks(runs, data, max_samples, max_bytes - frame))
 

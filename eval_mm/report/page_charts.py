@@ -8,7 +8,7 @@ from markupsafe import Markup
 from eval_mm.report import charts
 from eval_mm.report.boards import BOARDS, Column, Place
 from eval_mm.report.cells import Cell, Row, Table, number
-from eval_mm.report.leaderboards import RUNS
+from eval_mm.report.leaderboards import RUNS, entrants_of
 from eval_mm.report.plot_series import label_of, top_of
 from eval_mm.report.published import REFERENCE_MODEL, REFERENCE_NAMES, reference_figures
 from eval_mm.report.ranking import alike
@@ -26,8 +26,9 @@ class Radar(NamedTuple):
 
 
 class Line(NamedTuple):
-    """One bar with what stands beside it."""
+    """One bar with what stands beside it; `scorer` is the name of its row where another scorer made it."""
 
+    scorer: str
     sign: Markup
     bar: Markup
     value: str
@@ -55,6 +56,7 @@ class _Entry(NamedTuple):
     """A number that becomes a bar: whose it is, and where it stands."""
 
     look: int
+    run: str
     name: str
     metric: Metric
     result: Result
@@ -68,15 +70,21 @@ class _Label(NamedTuple):
 
 
 def radar(tables: Sequence[Table], runs: Sequence[Run]) -> Radar | None:
-    """The split of every benchmark that most runs have; None where there are too few benchmarks."""
+    """The split of every benchmark that most runs have; None where there are too few benchmarks.
+
+    A run stands there with its own numbers, and with a judge's where its own scorer makes none.
+    """
     names = {place: run.name for place, run in enumerate(runs)}
     looks = {name: place for place, name in names.items()}
+    own = {run.name: run.results for run in runs}
     cells: dict[Column, dict[int, Cell]] = {}
     for table in tables:
         for row in table.rows:
             look = looks.get(row.run) if row.group == RUNS else _reference_look(row)
             for column, cell in zip(table.columns, row.cells, strict=True):
-                if look is not None and cell is not None:
+                if look is None or cell is None:
+                    continue
+                if row.group != RUNS or row.name == row.run or _is_judged(cell, own[row.run]):
                     cells.setdefault(column, {}).setdefault(look, cell)
     chosen = _spokes(cells)
     if len(chosen) < LEAST_AXES:
@@ -103,7 +111,7 @@ def radar(tables: Sequence[Table], runs: Sequence[Run]) -> Radar | None:
 def overview(tables: Sequence[Table], runs: Sequence[Run], published: bool) -> list[Chart]:
     """The headline numbers of every table as bars, a chart for every scale.
 
-    A run has one bar for each, by its own scorer, or by a judge where it has none.
+    A run has one bar for each, by its own scorer; where that made no number, by another one, which is named.
     """
     looks = {run.name: place for place, run in enumerate(runs)}
     found = []
@@ -119,7 +127,7 @@ def overview(tables: Sequence[Table], runs: Sequence[Run], published: bool) -> l
                 label = _Label(f"{column.benchmark} {column.split}".strip(), column.metric, cell.origin.task)
                 entries = by_top.setdefault(top_of(at), {}).setdefault(label, [])
                 if looks[row.run] not in {entry.look for entry in entries}:
-                    entries.append(_Entry(looks[row.run], row.name, cell.metric, cell.origin, at))
+                    entries.append(_Entry(looks[row.run], row.run, row.name, cell.metric, cell.origin, at))
         for rows in by_top.values():
             metrics = ", ".join(dict.fromkeys(label.detail for label in rows))
             title = table.title if len(by_top) == 1 else f"{table.title}: {metrics}"
@@ -133,10 +141,14 @@ def breakdowns(task: str, runs: Sequence[Run], published: bool) -> list[Chart]:
     Parts are called `metric/part`, `metric/kind=part`, and what is said of a part `metric/part/figure`.
     """
     kinds: dict[str, dict[_Label, list[_Entry]]] = {}
-    for look, run in enumerate(runs):
-        scored = [results[task] for results in (run.results, *run.rescored.values()) if task in results]
-        result = next((found for found in scored if found.metrics), None)
-        metrics = result.metrics if result is not None else {}
+    looks = {run.name: place for place, run in enumerate(runs)}
+    drawn: set[str] = set()
+    for entrant in entrants_of(runs):
+        result = entrant.results.get(task)
+        if result is None or not result.metrics or entrant.run in drawn:
+            continue
+        drawn.add(entrant.run)
+        metrics = result.metrics
         for name, metric in metrics.items():
             whole, _, part = name.partition("/")
             if not part:
@@ -148,8 +160,8 @@ def breakdowns(task: str, runs: Sequence[Run], published: bool) -> list[Chart]:
                 figure = ""
             kind, _, label = part.partition("=") if "=" in part else ("", "", part)
             title = " ".join(filter(None, (whole, figure, kind and f"by {kind.replace('_', ' ')}")))
-            assert result is not None, f"{name} of no result"
-            entry = _Entry(look, run.name, metric, result, Place(task, name))
+            place = Place(task, name)
+            entry = _Entry(looks[entrant.run], entrant.run, entrant.name, metric, result, place)
             kinds.setdefault(title, {}).setdefault(_Label(label), []).append(entry)
     return [_chart(title, rows, published) for title, rows in kinds.items()]
 
@@ -171,6 +183,12 @@ def _num_runs(cells: Mapping[Column, Mapping[int, Cell]], column: Column | None)
     return 0 if column is None else sum(look != charts.REFERENCE for look in cells.get(column, {}))
 
 
+def _is_judged(cell: Cell, own: Mapping[str, Result]) -> bool:
+    """Whether another scorer's number is of a task that the run's own scorer has no number for."""
+    assert isinstance(cell.origin, Result), f"{cell.text} is of no run"
+    return cell.origin.task in own and not own[cell.origin.task].metrics
+
+
 def _reference_look(row: Row) -> int | None:
     return charts.REFERENCE if row.name in REFERENCE_NAMES else None
 
@@ -181,7 +199,10 @@ def _end(place: Place, cells: Iterable[Cell]) -> float:
 
 def _chart(title: str, rows: Mapping[_Label, Sequence[_Entry]], published: bool) -> Chart:
     entries = [entry for row in rows.values() for entry in row]
-    end = charts.end_of((entry.metric.value for entry in entries), top_of(entries[0].place))
+    known = reference_figures() if published else {}
+    marked = [known[entry.place] for entry in entries if entry.place in known]
+    values = [entry.metric.value for entry in entries]
+    end = charts.end_of([*values, *marked], top_of(entries[0].place))
     return Chart(
         title,
         [
@@ -203,7 +224,8 @@ def _line(entry: _Entry, end: float, published: bool) -> Line:
     drawn = charts.bar(
         charts.Bar(entry.look, metric.value, metric.ci95, told, not comparable, reference), end
     )
-    return Line(charts.swatch(entry.look), drawn, number(metric.value), stderr(metric))
+    scorer = entry.name if entry.name != entry.run else ""
+    return Line(scorer, charts.swatch(entry.look), drawn, number(metric.value), stderr(metric))
 
 
 def stderr(metric: Metric) -> str:

@@ -11,6 +11,9 @@ SIDE = 384
 """The longer side in pixels."""
 
 AT_ONCE = 32
+UNREADABLE, MISSING = -1, -2
+"""Numbers that stand for a file that is no picture, and for one that is not on this machine."""
+
 SIGNS = 10
 """Bytes around a picture and around the numbers of a sample's pictures."""
 
@@ -18,7 +21,7 @@ SIGNS = 10
 class Pictures(NamedTuple):
     """Data URLs, each picture once, and by place of a sample the numbers of its pictures.
 
-    The number is -1 for a picture that cannot be read; `unreadable` are those.
+    The number is UNREADABLE or MISSING for a picture that is not there; `unreadable` are the files of both.
     """
 
     urls: Sequence[str]
@@ -50,7 +53,7 @@ def pictures_within(paths: Mapping[int, Sequence[Path]], room: int) -> Pictures:
                 if left < 0:
                     return _found(urls, of, numbers, room)
                 for path in new:
-                    numbers[path] = len(urls) if made[path] else -1
+                    numbers[path] = len(urls) if made[path] else UNREADABLE if path.exists() else MISSING
                     urls += [made[path]] if made[path] else []
                 of[place] = [numbers[path] for path in some]
     return _found(urls, of, numbers, room - left)

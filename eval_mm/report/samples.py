@@ -74,7 +74,8 @@ def _group(whole: Group, max_samples: int, share: int) -> str:
     asked = [read_asked(group.task, run, group.questions, wanted) for run in group.runs]
     made = texts(group, asked, most)
     shown, left = _take(made, left, left // 2)
-    pictures = pictures_within(_paths(group, shown[:max_samples]), left)
+    wanted_pictures = _paths(group, shown[:max_samples])
+    pictures = pictures_within(wanted_pictures, left)
     shown += _take(made, left - pictures.size, 0)[0]
     counts = {
         "scored": len(whole.ids),
@@ -83,6 +84,7 @@ def _group(whole: Group, max_samples: int, share: int) -> str:
         "pictured": len(_paths(group, shown)),
         "pictures": pictures.num_shown,
         "unreadable": len(pictures.unreadable),
+        "full": len(pictures.of) < len(wanted_pictures),
     }
     facts = {
         "runs": [_run(group, turn, one) for turn, one in enumerate(asked)],

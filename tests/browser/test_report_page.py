@@ -3,7 +3,7 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -276,7 +276,7 @@ def test_what_was_asked_and_how_it_was_judged(open_page: Any, demo: Path) -> Non
 
 
 def test_samples_that_changed_between_two_runs(open_page: Any, demo: Path) -> None:
-    """Gained and lost are from the run that is shown, and the counts of the comparison lead to them."""
+    """Gained and lost are from the first run to the second, and the counts of the comparison lead to them."""
     opened = open_page(demo)
     tab = opened.at("#refcoco_val?run=beta")
     count = len(demo_rows("refcoco_val"))
@@ -293,6 +293,97 @@ def test_samples_that_changed_between_two_runs(open_page: Any, demo: Path) -> No
     tab.click("a[href*='refcoco_val?'][href*='change=gained']")
     assert sorted(listed(tab), key=int) == gained
     assert tab.locator("#run option:checked").text_content() == "beta"
+
+
+def test_the_direction_is_that_of_compare_and_told(
+    open_page: Any, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """With three runs "lost" was of whichever run was shown, the other way round than `compare A B`."""
+    third = demo_run(tmp_path / "c", "gamma", 5, "refcoco_val")
+    opened = open_page(page(tmp_path / "three.html", *folders, third, published=False))
+    found = []
+    for run, than in (("gamma", "alpha"), ("alpha", "gamma")):
+        tab = opened.at(f"#refcoco_val?run={run}&than={than}&change=lost")
+        told = "lost: better in alpha than in gamma"
+        assert tab.locator("#changed option:checked").text_content() == told
+        assert told in tab.locator("#count").text_content()
+        found.append(sorted(listed(tab), key=int))
+    count = len(demo_rows("refcoco_val"))
+    regular = [place for place in range(count) if place not in (UNPARSED, FAILED)]
+    assert found == [[str(place) for place in regular if place % 3 and not place % 5]] * 2
+
+
+def test_the_address_is_that_of_the_sample_that_is_shown(open_page: Any, demo: Path) -> None:
+    """After a search or a filter the address, which one passes on, was that of a sample shown before."""
+    opened = open_page(demo)
+    tab = opened.at("#refcoco_val/5?run=beta")
+    moves: list[tuple[Callable[..., Any], Sequence[str]]] = [
+        (tab.click, ["#outcomes >> text=Wrong"]),
+        (tab.fill, ["#search", "red"]),
+        (tab.fill, ["#search", ""]),
+        (tab.select_option, ["#order", "best"]),
+        (tab.select_option, ["#changed", "lost"]),
+        (tab.press, ["#list", "j"]),
+    ]
+    for move, given in moves:
+        move(*given)
+        assert tab.evaluate("location.hash") == f"#refcoco_val/{shown(tab)}?run=beta"
+    before = shown(tab)
+    tab.reload()
+    assert (shown(tab), tab.locator("#run option:checked").text_content()) == (before, "beta")
+    tab.fill("#search", "no such words")
+    assert tab.evaluate("location.hash") == "#refcoco_val?run=beta"
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 700), (1280, 400), (375, 740)])
+def test_keys_keep_the_chosen_sample_in_sight(open_page: Any, demo: Path, width: int, height: int) -> None:
+    """The keys j and k moved on in a list that was below the window."""
+    tab = open_page(demo, width=width, height=height).at("#refcoco_val?run=alpha")
+    for key in "jjjjjjjjjjkk":
+        tab.keyboard.press(key)
+        for part in ("#list [aria-selected=true]", "#sample h3"):
+            box = tab.locator(part).bounding_box()
+            assert 50 <= box["y"] <= box["y"] + box["height"] <= height + 1
+    tab.evaluate("scrollTo(0, 0)")
+    tab.keyboard.press("k")
+    assert tab.locator("#sample h3").bounding_box()["y"] < height
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("#nosuchtask", '"nosuchtask" is not in this report.'),
+        ("#~nothing", '"~nothing" is not in this report.'),
+        ("#%E0%A4%A", '"%E0%A4%A" is not in this report.'),
+        ("#refcoco_val/6?run=nope", 'The run "nope" is not in this report.'),
+        ("#refcoco_val?run=beta&than=nope&change=lost", 'The run "nope" is not in this report.'),
+    ],
+)
+def test_an_address_of_nothing_says_so(open_page: Any, demo: Path, place: str, told: str) -> None:
+    """The overview, or another run's answer, was shown as if it were what the address names."""
+    opened = open_page(demo)
+    tab = opened.at(place)
+    assert tab.locator("#absent").inner_text() == told
+    tab.evaluate("location.hash = '#vqav2_val'")
+    tab.wait_for_selector("#absent", state="hidden")
+    assert opened.at().locator("#absent").is_hidden()
+
+
+def test_no_hits_take_no_room_and_pictures_say_why_they_are_not_there(
+    open_page: Any, folders: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """An empty box as high as the window, and "no picture" without a word whether it is lost."""
+    opened = open_page(page(tmp_path / "few.html", *folders, published=False, max_samples=3))
+    tab = opened.at("#refcoco_val/1?run=alpha")
+    assert "not among the worst 3 samples" in tab.locator("#sample .gone").inner_text()
+    tab.fill("#search", "no such words")
+    assert tab.locator("#panes").bounding_box()["height"] < 100
+    tab.fill("#search", "")
+    assert tab.locator("#panes").bounding_box()["height"] > 400
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    opened = open_page(page(tmp_path / "bare.html", *folders, data=bare, published=False))
+    assert "no such file" in opened.at("#refcoco_val/1?run=alpha").locator("#sample .gone").inner_text()
 
 
 @pytest.fixture(scope="module")
@@ -344,6 +435,15 @@ def test_a_phone_shows_it_without_scrolling_sideways(open_page: Any, demo: Path,
     assert tab.evaluate("document.documentElement.scrollWidth") <= 375
     assert tab.locator("#go").is_visible()
     assert not tab.locator("#nav").is_visible()
+
+
+@pytest.mark.parametrize(("place", "table"), [("", ".runs"), ("#refcoco_val", ".shown .results")])
+def test_a_phone_shows_the_numbers_of_a_task(open_page: Any, demo: Path, place: str, table: str) -> None:
+    """The value stood right of the screen, with nothing that told of it."""
+    tab = open_page(demo, width=375, height=740).at(place)
+    cells = [cell.bounding_box() for cell in tab.locator(f"{table} tbody td, {table} tbody th").all()]
+    assert len(cells) >= 10
+    assert all(box["x"] >= 0 and box["x"] + box["width"] <= 375 for box in cells)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -1,5 +1,6 @@
 """The one-file page without a browser: its numbers, its limits, what it says where something is missing."""
 
+import argparse
 import base64
 import hashlib
 import html
@@ -13,14 +14,17 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from eval_mm.commands.arguments import megabytes
 from eval_mm.data import Selection, find_root, load
 from eval_mm.errors import UserError
 from eval_mm.explain import explain
 from eval_mm.few_shot import FewShot
-from eval_mm.report import charts
+from eval_mm.report import charts, page_charts
 from eval_mm.report.asked import Questions, breakdowns
 from eval_mm.report.html import write_html
+from eval_mm.report.leaderboards import leaderboards
 from eval_mm.report.page import embedded_json, policy, thumbnail
+from eval_mm.report.pictures import MISSING, UNREADABLE
 from eval_mm.report.runs import load_runs
 from eval_mm.report.scores_file import ABSENT, ERROR, distribution, read_scores, worst_first
 from eval_mm.rescore import score
@@ -216,6 +220,14 @@ def test_a_limit_below_the_tables_is_refused(folder: Path, tmp_path: Path) -> No
     assert path.read_text() == "what was there"
 
 
+def test_a_limit_may_be_part_of_a_megabyte() -> None:
+    """A page for a mail of 0.1 MB could not be made."""
+    assert megabytes("0.1") == 0.1
+    for text in ("0", "-1", "nan", "inf", "x"):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected a number above 0"):
+            megabytes(text)
+
+
 def test_a_long_list_is_cut_to_the_worst(tmp_path: Path) -> None:
     """The file stays below its budget even where ids and scores alone would not fit."""
     rows = [
@@ -373,6 +385,25 @@ def test_a_run_has_one_bar_however_often_it_was_scored(tmp_path: Path) -> None:
     assert text.count("60.00") >= 2  # in the leaderboard and in the section of the task
 
 
+def test_another_scorers_number_is_no_bar_of_the_run(tmp_path: Path) -> None:
+    """Where a result.json is broken, another scorer's number stood under the run's plain name."""
+    metrics = {"vqa_accuracy": Metric(60.0), "vqa_accuracy/answer_type=number": Metric(41.0)}
+    names = ("vqav2_val", "textvqa_val", "refcoco_val", "docvqa_val")
+    folder = write(tmp_path / "run", *(result(name) for name in names))
+    write(folder, result("vqav2_val", metrics=metrics, scorer="official"), scorer="official")
+    (folder / "vqav2_val" / "result.json").write_text("broken")
+    whole = write(tmp_path / "whole", result("vqav2_val", model="other", metric="vqa_accuracy"))
+    text = page(tmp_path / "page.html", folder, whole, published=False).read_text(encoding="utf-8")
+    label = '<small class="scorer"><bdi>m [scorer official]</bdi></small>'
+    for value in ("60.00", "41.00"):
+        assert f'aria-label="m: {value}' not in text
+        assert f'aria-label="m [scorer official]: {value}' in text
+    assert text.count(label) == 2
+    runs = load_runs([folder, whole])
+    drawn = page_charts.radar(leaderboards(runs), runs)
+    assert drawn is None  # two benchmarks are left that the run has a number of its own for
+
+
 def test_changed_data_and_lost_pictures_are_said(tmp_path: Path) -> None:
     """Questions of a file that is another now are not those that were asked."""
     rows = [{"id": str(n), "image": f"pictures/{n}.png", "question": "?", "answers": ["a"]} for n in range(3)]
@@ -382,7 +413,7 @@ def test_changed_data_and_lost_pictures_are_said(tmp_path: Path) -> None:
     (data / "pictures" / "1.png").write_bytes(b"no picture")
     found = group(page(tmp_path / "page.html", folder), "vqav2_val")
     assert (found["counts"]["unreadable"], found["counts"]["pictures"]) == (2, 1)
-    assert [found["shows"][place] for place in ("0", "1", "2")] == [[-1], [-1], [0]]
+    assert [found["shows"][place] for place in ("0", "1", "2")] == [[MISSING], [UNREADABLE], [0]]
     write_data(data, [*rows, {**rows[0], "id": "new"}], "vqav2_val")
     found = group(page(tmp_path / "page.html", folder), "vqav2_val")
     assert "not the file of the run, its content differs" in found["problem"]
@@ -393,6 +424,8 @@ def test_changed_data_and_lost_pictures_are_said(tmp_path: Path) -> None:
 def test_results_without_any_samples_make_a_page(tmp_path: Path) -> None:
     """A result.json somebody passed on is shown, and its samples are said to be missing."""
     folder = write(tmp_path / "run", result(), result("textvqa_val"))
+    for scores in folder.glob("*/scores*.jsonl"):
+        scores.unlink()
     found = group(page(tmp_path / "page.html", folder), "refcoco_val")
     assert found["listing"]["ids"] == []
     assert "scores.jsonl: cannot be read (No such file or directory)" in found["runs"][0]["problems"][-1]
@@ -477,13 +510,25 @@ def test_scores_are_read_once_each_and_sorted(tmp_path: Path) -> None:
 
 def test_bars_are_as_long_as_their_numbers() -> None:
     """A bar, its interval and the published mark stand where their numbers are."""
-    drawn = charts.bar(charts.Bar(0, 150.0, (100.0, 250.0), "m: 150", reference=50.0), 200.0)
+    drawn = charts.bar(charts.Bar(0, 150.0, (100.0, 200.0), "m: 150", reference=50.0), 200.0)
     assert 'class="fill" width="75.000%"' in drawn
     assert 'class="whisker" x1="50.000%" x2="100.000%"' in drawn
     assert '<svg x="25.000%" overflow="visible"><path class="published"' in drawn
     assert "&lt;b&gt;" in charts.bar(charts.Bar(0, 1.0, None, "<b>"), 2.0)
     assert "aside" in charts.bar(charts.Bar(0, 1.0, None, "m", aside=True), 2.0)
     assert [charts.end_of(values, 100) for values in ([99.0], [732.0], [1001.0], [])] == [100, 800, 2000, 100]
+
+
+@pytest.mark.parametrize(
+    ("interval", "caps", "arrows"), [((90, 100), 2, 0), ((90, 103), 1, 1), ((-2, 103), 0, 2)]
+)
+def test_an_interval_beyond_the_axis_has_no_end_there(
+    interval: tuple[float, float], caps: int, arrows: int
+) -> None:
+    """A cap at the edge said that the interval ends at 100."""
+    drawn = charts.bar(charts.Bar(0, 97.0, interval, "m"), 100.0)
+    assert drawn.count(f'y1="5" y2="{charts.BAR_HEIGHT - 5}"') == caps
+    assert drawn.count('class="whisker beyond"') == arrows
 
 
 def test_a_radar_has_gaps_where_numbers_are_missing() -> None:

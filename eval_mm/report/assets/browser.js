@@ -41,6 +41,11 @@ function openTask(task, wanted, view) {
   }
   browser.hidden = false;
   view.append(browser);
+  for (const run of [wanted.run, wanted.than]) {
+    if (run === null || now.data.groups.some((group) => group.runs.some((one) => config.runs[one.run].name === run))) continue;
+    const known = config.runs.some((one) => one.name === run);
+    tellAbsent(known ? `The run "${run}" has no samples of this task.` : `The run "${run}" is not in this report.`, byId("filters"));
+  }
   chooseRun(wanted);
   if (wanted.change !== null) showChanges(wanted);
   if (wanted.sample !== null) {
@@ -116,6 +121,18 @@ function offerOthers() {
   if (others.some(([turn]) => turn === before)) field.value = before;
   byId("other-field").hidden = byId("changed-field").hidden = !others.length;
   if (!others.length) byId("changed").value = "";
+  else for (const [kind, title] of Object.entries(directions())) byId("changed").querySelector(`[value="${kind}"]`).textContent = title;
+}
+
+// Of two runs the later one of the report is seen from the earlier one, as `compare` does, whichever is shown.
+function pair() {
+  const other = Number(byId("other").value);
+  return [Math.min(now.turn, other), Math.max(now.turn, other)];
+}
+
+function directions() {
+  const [first, second] = pair().map((turn) => config.runs[now.group.runs[turn].run].name);
+  return {gained: `gained: better in ${second} than in ${first}`, lost: `lost: better in ${first} than in ${second}`};
 }
 
 function searchText(position) {
@@ -127,10 +144,10 @@ function searchText(position) {
   return now.texts.get(position);
 }
 
-function change(position, kind, other) {
-  const [mine, theirs] = [now.group.listing.values[now.turn][position], now.group.listing.values[other][position]];
-  if (mine === ABSENT || theirs === ABSENT) return false;
-  const gain = worth(mine) - worth(theirs);
+function change(position, kind) {
+  const [before, after] = pair().map((turn) => now.group.listing.values[turn][position]);
+  if (before === ABSENT || after === ABSENT) return false;
+  const gain = worth(after) - worth(before);
   return kind === "gained" ? gain > 0 : kind === "lost" ? gain < 0 : gain !== 0;
 }
 
@@ -138,13 +155,13 @@ function refresh() {
   offerOthers();
   const {listing, runs} = now.group, values = listing.values[now.turn], isScored = runs[now.turn].scored;
   const category = byId("category").value === "" ? null : Number(byId("category").value);
-  const kind = byId("changed").value, other = Number(byId("other").value);
+  const kind = byId("changed").value;
   const wanted = byId("search").value.trim().toLowerCase();
   const matching = [];
   for (let position = 0; position < values.length; position += 1) {
     if (values[position] === ABSENT) continue;
     if (category !== null && !(listing.of[position] || []).includes(category)) continue;
-    if (kind && !change(position, kind, other)) continue;
+    if (kind && !change(position, kind)) continue;
     if (wanted && !searchText(position).includes(wanted)) continue;
     matching.push(position);
   }
@@ -157,14 +174,31 @@ function refresh() {
     const rank = (position) => (values[position] === ERROR ? -2 : values[position] === null ? -1 : values[position]);
     now.list.sort((a, b) => (order === "worst" ? 1 : -1) * (rank(a) - rank(b)) || a - b);
   }
-  byId("count").textContent = `${now.list.length.toLocaleString("en")} of ${values.filter((value) => value !== ABSENT).length.toLocaleString("en")} samples`;
-  byId("rows").style.height = `${now.list.length * ROW}px`;
-  if (!now.list.includes(now.position)) {
-    byId("list").scrollTop = 0;
-    now.position = now.list.length ? now.list[0] : null;
-  }
+  const told = directionTold(kind);
+  byId("count").textContent = `${told}${now.list.length.toLocaleString("en")} of ${values.filter((value) => value !== ABSENT).length.toLocaleString("en")} samples`;
+  byId("rows").style.height = now.list.length ? `${now.list.length * ROW}px` : "";
+  byId("panes").classList.toggle("empty", !now.list.length);
+  if (!now.list.includes(now.position)) now.position = now.list.length ? now.list[0] : null;
+  scrollList();
   drawRows();
   renderChosen();
+}
+
+function directionTold(kind) {
+  if (!kind) return "";
+  return `${directions()[kind] || "changed between the two runs"}. `;
+}
+
+// Somebody changed what is listed: the address is that of the sample which is shown now.
+function rework() {
+  refresh();
+  tellAddress();
+}
+
+function tellAddress() {
+  byId("absent").hidden = true;
+  const place = address(now.task, now.position === null ? null : now.group.listing.ids[now.position], runName());
+  try { history.replaceState(null, "", place); } catch { /* a browser that takes only so many in a while */ }
 }
 
 function offerFilters(matching, outcomes) {
@@ -182,7 +216,7 @@ function offerFilters(matching, outcomes) {
 
 function setFilter(name) {
   now.filter = name;
-  refresh();
+  rework();
 }
 
 // Only the rows in sight are elements, so that ten thousand samples cost what twenty do.
@@ -221,12 +255,19 @@ function rowOf(position, place) {
 
 function select(position, isTold = true) {
   now.position = position;
-  const list = byId("list"), place = now.list.indexOf(position);
-  if (place * ROW < list.scrollTop) list.scrollTop = place * ROW;
-  else if ((place + 1) * ROW > list.scrollTop + list.clientHeight) list.scrollTop = (place + 1) * ROW - list.clientHeight;
+  scrollList();
   drawRows();
   renderChosen();
-  if (isTold) history.replaceState(null, "", address(now.task, now.group.listing.ids[position], runName()));
+  if (isTold) tellAddress();
+}
+
+// The chosen row into the part of the list that is in sight.
+function scrollList() {
+  const list = byId("list"), place = Math.max(0, now.list.indexOf(now.position));
+  const below = (place + 1) * ROW - list.scrollTop - list.clientHeight;
+  if (place * ROW < list.scrollTop) list.scrollTop = place * ROW;
+  else if (below > ROW) list.scrollTop = place * ROW - list.clientHeight / 3; // a jump: the list itself may be half in sight
+  else if (below > 0) list.scrollTop += below;
 }
 
 const runName = () => config.runs[now.group.runs[now.turn].run].name;
@@ -235,6 +276,22 @@ function step(by) {
   const place = now.list.indexOf(now.position) + by;
   if (place >= 0 && place < now.list.length) select(now.list[place]);
 }
+
+// After a key the chosen row and its details are in sight; after a button, which is in the details, these are.
+function stepByKey(by) {
+  step(by);
+  if (now.position === null) return;
+  byId("panes").scrollIntoView({block: "nearest"});
+  byId(`row-${now.position}`).scrollIntoView({block: "nearest"});
+  scrollToTitle();
+}
+
+function stepByButton(by) {
+  step(by);
+  scrollToTitle();
+}
+
+const scrollToTitle = () => byId("sample").querySelector(".title").scrollIntoView({block: "nearest"});
 
 function renderChosen() {
   const pane = byId("sample");
@@ -250,7 +307,7 @@ function renderChosen() {
   };
   const moves = element("span", {class: "moves"},
     button("Back to the list", "Back to the list", () => byId("filters").scrollIntoView(), "quiet back"),
-    button("↑", "Previous sample", () => step(-1)), button("↓", "Next sample", () => step(1)));
+    button("↑", "Previous sample", () => stepByButton(-1)), button("↓", "Next sample", () => stepByButton(1)));
   pane.replaceChildren(...renderSample(now.task, now.group, now.position, now.turn, moves));
 }
 
@@ -263,19 +320,17 @@ function nextRun() {
 byId("run").addEventListener("change", (event) => {
   const [place, turn] = event.target.value.split("/").map(Number);
   const group = now.data.groups[place];
-  const keeps = group === now.group && now.position !== null;
-  const run = config.runs[group.runs[turn].run].name;
-  history.replaceState(null, "", address(now.task, keeps ? now.group.listing.ids[now.position] : null, run));
-  chooseRun({run, sample: null});
+  chooseRun({run: config.runs[group.runs[turn].run].name, sample: null});
+  tellAddress();
 });
-for (const id of ["category", "other", "changed", "order"]) byId(id).addEventListener("change", refresh);
-byId("search").addEventListener("input", refresh);
+for (const id of ["category", "other", "changed", "order"]) byId(id).addEventListener("change", rework);
+byId("search").addEventListener("input", rework);
 byId("filters").addEventListener("submit", (event) => event.preventDefault());
 byId("list").addEventListener("scroll", () => requestAnimationFrame(drawRows));
 addEventListener("resize", () => { if (now.task !== null) drawRows(); });
 
 const KEYS = {
-  j: () => step(1), ArrowDown: () => step(1), k: () => step(-1), ArrowUp: () => step(-1),
+  j: () => stepByKey(1), ArrowDown: () => stepByKey(1), k: () => stepByKey(-1), ArrowUp: () => stepByKey(-1),
   "/": () => byId("search").focus(), w: () => setFilter(now.filter === "wrong" ? "all" : "wrong"), r: nextRun,
 };
 

@@ -29,8 +29,15 @@ function readAddress() {
       run: asked.get("run"), than: asked.get("than"), change: asked.get("change"),
     };
   } catch {
-    return {task: "", sample: null, run: null, than: null, change: null};
+    return {task: place, sample: null, run: null, than: null, change: null};
   }
+}
+
+// What an address names and this report does not have is said, where the rest of it is shown.
+function tellAbsent(told, place) {
+  byId("absent").textContent = told;
+  byId("absent").hidden = false;
+  place.before(byId("absent"));
 }
 
 const views = [...document.querySelectorAll(".view")];
@@ -38,6 +45,9 @@ const views = [...document.querySelectorAll(".view")];
 function show() {
   const wanted = readAddress();
   const view = views.find((one) => one.dataset.view === wanted.task) || views[0];
+  const part = wanted.task.startsWith("~") ? byId(wanted.task.slice(1)) : null;
+  byId("absent").hidden = true;
+  if (part === null && view.dataset.view !== wanted.task) tellAbsent(`"${wanted.task}" is not in this report.`, view.firstElementChild);
   const changed = !view.classList.contains("shown");
   for (const one of views) one.classList.toggle("shown", one === view);
   for (const link of document.querySelectorAll("#nav a")) {
@@ -48,7 +58,6 @@ function show() {
   byId("go").value = known ? address(known.name) : "#";
   document.title = known ? `${known.title}: evaluation report` : "Evaluation report";
   openTask(known ? known.name : null, wanted, view);
-  const part = wanted.task.startsWith("~") ? byId(wanted.task.slice(1)) : null;
   if (part) part.scrollIntoView();
   else if (changed && wanted.sample === null && wanted.change === null) scrollTo(0, 0);
 }

@@ -1,5 +1,6 @@
 // One sample as it is shown: pictures with boxes, question, prompt, answer, references, what other runs said.
-const ERROR = -1, ABSENT = -2;
+const ERROR = -1, ABSENT = -2; // of scores
+const MISSING = -2; // of pictures
 const OUTCOMES = {
   right: {sign: "✓", name: "right"},
   partly: {sign: "◐", name: "partly right"},
@@ -61,15 +62,23 @@ function picture(url, place, id, size, boxes) {
   return frame;
 }
 
+function noPicture(group, sample) {
+  const {counts, problem} = group;
+  if (problem) return `No picture: ${problem}`;
+  if (sample.i === 0) return "This question has no picture.";
+  if (counts.full) return `No picture: those of the worst ${counts.pictures} samples fit into this file (--max-mb of the report).`;
+  return `No picture: this is not among the worst ${config.maxSamples} samples, of which pictures are here (--max-samples of the report).`;
+}
+
 function pictures(group, position, sample, answer, id) {
   const numbers = group.shows[position];
   const boxes = [];
   if (sample.b) boxes.push({box: sample.b, kind: "true", name: "true"});
   if (answer && answer.b) boxes.push({box: answer.b, kind: "said", name: "predicted"});
   const shown = element("div", {class: "pictures"});
-  if (!numbers) shown.append(element("p", {class: "gone picture"}, "No picture of this sample in this file."));
+  if (!numbers) shown.append(element("p", {class: "gone picture"}, noPicture(group, sample)));
   else numbers.forEach((number, place) => shown.append(number < 0
-    ? element("p", {class: "gone picture"}, `Picture ${place + 1} could not be read when the report was made.`)
+    ? element("p", {class: "gone picture"}, number === MISSING ? `Picture ${place + 1} was not on the machine that made this report.` : `Picture ${place + 1} could not be read when the report was made.`)
     : picture(group.pictures[number], place, id, place === 0 ? sample.s : null, place === 0 ? boxes : [])));
   if (boxes.length) shown.append(element("p", {class: "boxes"}, boxes.map(({name, box}) => `${name} ${boxText(box)}`).join("; ") + " in pixels"));
   return shown;
