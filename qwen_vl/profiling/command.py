@@ -23,7 +23,7 @@ ASKED = ("gqa", "refcoco", "vqav2", "caption", "seedbench", "docvqa")
 GENERATE = ("generate-2048", "generate-8192")
 CONFIGS = ("demo", "small", "qwen-vl-7b")
 ENGINES = ("fast", "static", "reference")
-PICTURES = "gqa 4, refcoco 12, vqav2 12, caption 64, seedbench 12, docvqa 12"
+PICTURES = "gqa 4, refcoco 6, vqav2 12, caption 48, seedbench 6, docvqa 12"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -71,7 +71,7 @@ def _report(jobs: Sequence[Job]) -> float | None:
     each = f"{workload.options} options" if workload.options else f"{workload.new_tokens} new tokens"
     pictures = f"{jobs[0].images} picture{'s' * (jobs[0].images > 1)}"
     print(f"{name}: {pictures}, {len(asked)} questions, {each} each")
-    print(f"the shape of {workload.source}")
+    print(f"shaped like {workload.source}")
     useful = useful_flop(config, asked)
     print(
         f"useful work {useful / 1e12:.3g} TFLOP; the published loop does "
