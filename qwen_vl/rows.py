@@ -12,7 +12,7 @@ see the block:
 """
 
 from collections import deque
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,8 +23,12 @@ if TYPE_CHECKING:
     from torch import Generator
 
 NOWHERE = -1
+MAX_FAMILY = 128
+"""Queries that may share one prefix; the next ones read it again."""
 MAX_SUFFIX = 512
 """Longest suffix in tokens: scores of suffixes are computed as a square. Longer ones share nothing."""
+MIN_SHARED_TEXT = 16
+"""Prompts without pictures share a prefix if so many first ids are the same."""
 
 
 @dataclass(slots=True)
@@ -104,6 +108,27 @@ class Family:
     def images(self) -> tuple[Hashable, ...]:
         """The keys of its pictures, in order."""
         return self.first.images
+
+
+def joined(family: Family | None, query: Query, alpha: float, image_end: int) -> Family:
+    """The family with one more query, if it shares a prefix with it; else a new one. Neither has the row."""
+    head = query.ids[: image_end or MIN_SHARED_TEXT]
+    key = (alpha, query.images, head)
+    if family is not None and family.key == key and len(family.waiting) < MAX_FAMILY:
+        shared = min(_common(family.first.ids, query.ids), family.length, len(query.ids) - 1)
+        longest = max(family.longest, len(query.ids))
+        if longest - shared <= MAX_SUFFIX and (image_end or shared >= MIN_SHARED_TEXT):
+            family.length, family.longest = shared, longest
+            return family
+    return Family(key, alpha, query, image_end, len(query.ids) - 1, len(query.ids))
+
+
+def _common(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many first ids are the same."""
+    shortest = min(len(first), len(second))
+    if first[:shortest] == second[:shortest]:
+        return shortest
+    return next(place for place in range(shortest) if first[place] != second[place])
 
 
 class Step(NamedTuple):

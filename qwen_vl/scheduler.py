@@ -17,18 +17,26 @@ Slots in use are always 0 .. n - 1, in the order of `active`: the last row moves
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import count
 
 from qwen_vl.budget import STEP, Limits, Shape, fitted
 from qwen_vl.queries import Query
-from qwen_vl.rows import MAX_SUFFIX, NOWHERE, Family, Ranking, Row, Step
+from qwen_vl.rows import MAX_FAMILY, NOWHERE, Family, Ranking, Row, Step, joined
 
-MAX_FAMILY = 128
-"""Queries that may share one prefix; the next ones read it again."""
 MAX_SQUARES = 1 << 21
 """Most scores of one head that the suffixes of one step may take, padded to the longest."""
-MIN_SHARED_TEXT = 16
-"""Prompts without pictures share a prefix if so many first ids are the same."""
+
+
+@dataclass(slots=True)
+class _Draft:
+    """What a step begins, as it is put together."""
+
+    needed: Shape  # of the cache
+    tokens: int = 0  # new
+    longest: int = 0  # start
+    prefixes: list[Family] = field(default_factory=list)
+    starts: list[Row] = field(default_factory=list)
 
 
 class Scheduler:
@@ -68,7 +76,10 @@ class Scheduler:
         if not query.options:
             by_alpha[self._stretch(len(query.ids))] = []
         for alpha, options in by_alpha.items():
-            family = self._family(query, alpha, image_end)
+            family = joined(self._open, query, alpha, image_end)
+            if family is not self._open:
+                self._open = family
+                self.families.append(family)
             family.waiting.append(Row(query, family, tuple(options), ranking))
             self.num_waiting += 1
         return len(by_alpha)
@@ -88,52 +99,24 @@ class Scheduler:
         are taken: follow with `began`, or with `restart` where the step could not be done.
         """
         self._make_room()
-        prefixes: list[Family] = []
-        starts: list[Row] = []
+        draft = _Draft(self._needed())
         hopeless: list[Row] = []
-        tokens, longest, needed = 0, 0, self._needed()
         for family in list(self.families):
             if not self._can_begin(family, ready):
                 break
             for row in list(family.waiting):
                 if tokens_alone(row) > self.most_tokens:
                     hopeless.append(row)
-                    continue
-                new = family.length > 0 and family.block == NOWHERE
-                cost = row.num_tokens + (family.length if new else 0)
-                side = max(longest, row.num_tokens)
-                wide = (len(starts) + 1) * side * side > MAX_SQUARES
-                rows = len(self.active) + len(starts)
-                if rows >= (1 if self._crowded else self.limits.slots):
+                elif not self._begin(row, draft):
                     break
-                if starts and (tokens + cost > self.limits.step_tokens or wide):
-                    break
-                block = next(place for place in count() if place not in self.blocks) if new else family.block
-                with_row = needed.covering(_place(row, needed.slots, block))
-                shape = self._fitted(with_row, rows + 1)
-                if shape is None:
-                    break
-                if new:
-                    family.block = block
-                    self.blocks[block] = family
-                    prefixes.append(family)
-                if not row.options:
-                    row.slot = needed.slots
-                self.shape, needed, tokens, longest = shape, with_row, tokens + cost, side
-                starts.append(row)
-                family.active += 1
-                self._take(row)
             if any(row not in hopeless for row in family.waiting):
                 break
         self.withdraw(hopeless)
-        if (
-            not (starts or self.active or hopeless)
-            and self.blocks
-            and self._can_begin(self.families[0], ready)
-        ):
+        idle = not (draft.starts or self.active or hopeless)
+        if idle and self.blocks and self._can_begin(self.families[0], ready):
             self.restart()  # a prefix that waits stands in the way of its own next row
             return self.plan(ready)
-        return Step(prefixes, starts, list(self.active), self.shape, hopeless)
+        return Step(draft.prefixes, draft.starts, list(self.active), self.shape, hopeless)
 
     def began(self, step: Step) -> None:
         """The step was done: its prefixes are written, its rows hold their slots."""
@@ -218,24 +201,36 @@ class Scheduler:
         most = self.limits.cache_tokens if len(self.active) > 1 else self.most_tokens
         assert self.shape.tokens <= most, (self.shape, most)
 
-    def _family(self, query: Query, alpha: float, image_end: int) -> Family:
-        """The open family if the query belongs to it, else a new one."""
-        head = query.ids[: image_end or MIN_SHARED_TEXT]
-        key = (alpha, query.images, head)
-        family = self._open
-        if family is not None and family.key == key and len(family.waiting) < MAX_FAMILY:
-            shared = min(_common(family.first.ids, query.ids), family.length, len(query.ids) - 1)
-            longest = max(family.longest, len(query.ids))
-            if longest - shared <= MAX_SUFFIX and (image_end or shared >= MIN_SHARED_TEXT):
-                family.length, family.longest = shared, longest
-                return family
-        family = Family(key, alpha, query, image_end, len(query.ids) - 1, len(query.ids))
-        self._open = family
-        self.families.append(family)
-        return family
-
     def _can_begin(self, family: Family, ready: Callable[[Hashable], bool]) -> bool:
         return family is not self._open and (family.written or all(map(ready, family.images)))
+
+    def _begin(self, row: Row, draft: _Draft) -> bool:
+        """Takes a row into the step if there is room for it."""
+        family, rows = row.family, len(self.active) + len(draft.starts)
+        new = family.length > 0 and family.block == NOWHERE
+        tokens = draft.tokens + row.num_tokens + (family.length if new else 0)
+        longest = max(draft.longest, row.num_tokens)
+        wide = (len(draft.starts) + 1) * longest**2 > MAX_SQUARES
+        if rows >= (1 if self._crowded else self.limits.slots):
+            return False
+        if draft.starts and (tokens > self.limits.step_tokens or wide):
+            return False
+        block = next(place for place in count() if place not in self.blocks) if new else family.block
+        needed = draft.needed.covering(_place(row, draft.needed.slots, block))
+        shape = self._fitted(needed, rows + 1)
+        if shape is None:
+            return False
+        if new:
+            family.block = block
+            self.blocks[block] = family
+            draft.prefixes.append(family)
+        if not row.options:
+            row.slot = draft.needed.slots
+        draft.starts.append(row)
+        family.active += 1
+        self._take(row)
+        self.shape, draft.needed, draft.tokens, draft.longest = shape, needed, tokens, longest
+        return True
 
     def _make_room(self) -> None:
         """For one more token of every active row. Where the budget does not allow it prefixes that only wait
@@ -271,14 +266,6 @@ class Scheduler:
         if not family.waiting and not family.active and family.block != NOWHERE:
             del self.blocks[family.block]
             family.block = NOWHERE
-
-
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many first ids are the same."""
-    shortest = min(len(first), len(second))
-    if first[:shortest] == second[:shortest]:
-        return shortest
-    return next(place for place in range(shortest) if first[place] != second[place])
 
 
 def _direct(moves: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -153,6 +153,29 @@ def test_recorded_answers(
         assert {answer.id: answer.ids for answer in answers} == expected
 
 
+@pytest.mark.parametrize("config", ["s112", "seq128"])
+def test_recorded_prompts_with_options(
+    reference: Path, tiny: Callable[[str], QwenVL], cases: dict[str, Any], arrays: Arrays, config: str
+) -> None:
+    """Scores of options behind real prompts, all together; beyond the trained length in one config."""
+    model, rng = tiny(config), random.Random(0)
+    queries: list[Query] = []
+    pixels: dict[Hashable, Tensor] = {}
+    expected = []
+    for name in GENERATE_SINGLE + GENERATE_BATCH:
+        if cases[name]["config"] == config:
+            for number, prompt in enumerate(prompts(reference, cases[name], arrays(name))):
+                keys = tuple((name, number, place) for place in range(len(prompt.images)))
+                pixels |= dict(zip(keys, prompt.images, strict=True))
+                options = tuple(tuple(rng.choices(range(50_000), k=count)) for count in (1, 4))
+                queries.append(Query((name, number), prompt.ids, keys, options))
+                scores = tuple(mean_logprobs(model, prompt, options))
+                expected.append(Answer((name, number), logprobs=scores))
+    answers = {answer.id: answer for answer in Engine(model).answer(queries, pixels.__getitem__)}
+    assert len(answers) == len(queries) > 3
+    assert_same(answers, expected)
+
+
 def test_recorded_chats_and_choices(
     reference: Path, tiny: Callable[[str], QwenVL], cases: dict[str, Any], arrays: Arrays
 ) -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from qwen_vl.budget import STEP, Limits
 from qwen_vl.queries import Query
-from qwen_vl.rows import MAX_SUFFIX, NOWHERE, Row, Step
-from qwen_vl.scheduler import MAX_FAMILY, MIN_SHARED_TEXT, Scheduler
+from qwen_vl.rows import MAX_FAMILY, MAX_SUFFIX, MIN_SHARED_TEXT, NOWHERE, Row, Step
+from qwen_vl.scheduler import Scheduler
 
 START, QUERIES = 900, 3
 SPAN = (START, 902, 902, 902, 901)
