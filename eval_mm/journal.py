@@ -189,7 +189,7 @@ def _is_of(line: bytes, wanted: Set[bytes]) -> bool:
 def _parse(line: bytes) -> tuple[int, Prediction] | None:
     """A line's run and prediction, or None for a spoilt one."""
     try:
-        held: dict[str, Any] = json.loads(line)
+        held: dict[str, Any] = json.loads(line.decode())  # bytes would be looked at for their encoding first
         run = held.pop("run", 0)
         if held["choice_logprobs"] is not None:
             held["choice_logprobs"] = tuple(held["choice_logprobs"])
@@ -208,11 +208,8 @@ def _parse(line: bytes) -> tuple[int, Prediction] | None:
     )
     counts = (answer.prompt_tokens or 0, answer.new_tokens or 0, run)
     numbers = (*(answer.choice_logprobs or ()), *(answer.image_size or ()))
-    whole = (
-        all(isinstance(text, str) for text in texts)
-        and all(isinstance(count, int) for count in counts)
-        and all(isinstance(number, int | float) for number in numbers)
-    )
+    kinds = ({*map(type, texts)}, {*map(type, counts)}, {*map(type, numbers)})
+    whole = kinds[0] == {str} and kinds[1] == {int} and kinds[2] <= {int, float}
     return (run, answer) if whole else None
 
 
