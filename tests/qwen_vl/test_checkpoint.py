@@ -105,7 +105,7 @@ def test_offline_hub_id() -> None:
     assert output.count("\n") == 1
 
 
-@pytest.mark.parametrize("name", ["no-such-folder", "/no/such/folder", "./a/b", "a/b/c", "../x"])
+@pytest.mark.parametrize("name", ["no-such-folder", "/no/such/folder", "./a/b", "a/b/c", "../no-such"])
 def test_no_such_folder(name: str) -> None:
     """A mistyped path must not be asked of the hub."""
     with pytest.raises(CheckpointError, match="no such folder, and not a hub id"):
