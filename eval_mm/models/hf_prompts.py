@@ -46,6 +46,8 @@ def prompted(request: Request, processor: Any, open_picture: Callable[[str], Any
     else:
         made = _plain(request, processor, pictures)
     made.pop("labels", None)  # PaliGemma's processor prepares for training too
+    if odd := [name for name, value in made.items() if not isinstance(value, Tensor)]:
+        raise ValueError(f"its processor gives {', '.join(odd)} not as tensors, which are needed here")
     length = made["input_ids"].shape
     sequence = {name: value for name, value in made.items() if value.shape == length}
     return Prompted(request, sequence, {name: made[name] for name in made if name not in sequence})

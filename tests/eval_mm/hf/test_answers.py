@@ -196,6 +196,20 @@ def test_a_model_that_gives_something_else_than_answers(
     assert "gives something else than prompt and answer" in (answer.error or "")
 
 
+def test_a_processor_that_gives_lists(checkpoints: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures of several shapes come as lists from some processors: "'list' has no attribute 'shape'"."""
+    model = backend(checkpoints["llava"])
+    plain = model._processor.apply_chat_template
+
+    def listed(*given: Any, **how: Any) -> Any:
+        made = plain(*given, **how)
+        return {**made, "pixel_values": list(made["pixel_values"])}
+
+    monkeypatch.setattr(model._processor, "apply_chat_template", listed)
+    [answer] = model.generate(requests()[:1])
+    assert "its processor gives pixel_values not as tensors" in (answer.error or "")
+
+
 def test_a_question_that_a_family_has_no_form_for_is_its_own_error(checkpoints: dict[str, Path]) -> None:
     """PaliGemma needs a picture: the question without one is an error, and its neighbours are answered."""
     asked = [Request("none", ("x",), max_new_tokens=2), *requests()[:2]]
