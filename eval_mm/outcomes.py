@@ -17,10 +17,13 @@ SHOWN_ERRORS = 3
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A result, with what belongs to this session alone: its seconds, the answers it found stored."""
+    """A result, with what belongs to this session alone: its seconds, the answers it found stored.
+
+    Seconds are those since the task before; None with several processes, which do several tasks at once.
+    """
 
     result: Result
-    seconds: float
+    seconds: float | None
     num_reused: int
     first_errors: tuple[str, ...]
 
@@ -62,7 +65,7 @@ class Outcomes:
         self._scored: dict[str, Scored] = {}
         self._outcomes: dict[str, Outcome] = {}
 
-    def finish(self, number: int, seconds: float) -> None:
+    def finish(self, number: int, seconds: float | None) -> None:
         """Judges and writes a task, and the composite tasks of which it was the last part.
 
         Raises:
@@ -87,7 +90,9 @@ class Outcomes:
             if name in parts and self._scored.keys() >= set(parts):
                 result = self._write(combine(whole, [self._scored[part] for part in parts]))
                 done = [self._outcomes[part] for part in parts]
-                took, reused = sum(one.seconds for one in done), sum(one.num_reused for one in done)
+                times = [one.seconds for one in done if one.seconds is not None]
+                took = sum(times) if len(times) == len(done) else None
+                reused = sum(one.num_reused for one in done)
                 self._outcomes[whole.name] = Outcome(result, took, reused, ())
 
     def report(self, notices: Sequence[str]) -> Report:

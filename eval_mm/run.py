@@ -181,8 +181,9 @@ def _lead(
             started = time.perf_counter()
             asking = Asking(work, folders, round, interrupts, bar, begin)
             for task in asking.run(backend, model.fingerprint):
-                seconds = time.perf_counter() - started
-                record["seconds"][plans[task].task.name] = float(f"{seconds:.3f}")
+                seconds = time.perf_counter() - started if round.world == 1 else None
+                if seconds is not None:
+                    record["seconds"][plans[task].task.name] = float(f"{seconds:.3f}")
                 outcomes.finish(task, seconds)
                 begin(task)
                 started = time.perf_counter()
