@@ -103,17 +103,18 @@ def measure_alone(job: Job) -> Measured:
         assert child.stdout is not None
         text = child.stdout.read()
         code = child.wait()
-    if code < 0:
-        raise CheckpointError(
-            f"profile: the process that measured {job.engine} was killed (signal {-code}), as happens where "
-            "memory runs out; ask for less: --images, --new-tokens, --config"
-        )
     if code:
-        raise CheckpointError(f"profile: the process that measured {job.engine} ended with exit code {code}")
+        raise CheckpointError(f"profile: the process that measured {job.engine} {_end(code)}")
     found = json.loads(text)
     if "error" in found:
         raise CheckpointError(f"profile: {job.engine}: {found['error']}")
     return Measured(**found)
+
+
+def _end(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "was killed, as happens where memory runs out; ask for less: --images, --new-tokens, --config"
+    return f"ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
 
 
 def measure_here(job: Job) -> Measured:
