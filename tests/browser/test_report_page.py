@@ -89,14 +89,21 @@ def demo(folders: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -
     return page(tmp_path_factory.mktemp("page") / "a report.html", *folders)
 
 
+def settle(tab: Any) -> None:
+    """Waits until what was asked for is drawn: the list is drawn anew in a frame after it."""
+    tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def listed(tab: Any) -> list[str]:
     """The ids in sight in the list."""
+    settle(tab)
     found: list[str] = tab.locator("#rows .row .id").all_text_contents()
     return found
 
 
 def shown(tab: Any) -> str:
     """The id of the sample that is shown."""
+    settle(tab)
     found: str = tab.locator("#sample h3 bdi").text_content()
     return found
 
@@ -341,11 +348,13 @@ def test_keys_keep_the_chosen_sample_in_sight(open_page: Any, demo: Path, width:
     tab = open_page(demo, width=width, height=height).at("#refcoco_val?run=alpha")
     for key in "jjjjjjjjjjkk":
         tab.keyboard.press(key)
+        settle(tab)
         for part in ("#list [aria-selected=true]", "#sample h3"):
             box = tab.locator(part).bounding_box()
             assert 50 <= box["y"] <= box["y"] + box["height"] <= height + 1
     tab.evaluate("scrollTo(0, 0)")
     tab.keyboard.press("k")
+    settle(tab)
     assert tab.locator("#sample h3").bounding_box()["y"] < height
 
 
