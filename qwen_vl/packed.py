@@ -32,6 +32,8 @@ class PackedPass:
         self._starts = sorted(step.starts, key=lambda row: row.family.block)
         self._active = step.active
         self._lengths = [family.length for family in step.prefixes]
+        new_blocks = [family.block for family in step.prefixes]
+        self._new_blocks = torch.tensor(new_blocks, dtype=torch.int64, device=model.device)
         sizes = (sum(self._lengths), sum(row.num_tokens for row in self._starts), len(self._active))
         self._sizes = sizes
         self._lay_out_starts()
@@ -110,7 +112,9 @@ class PackedPass:
                 places += range(row.num_tokens)
             start += row.num_tokens
         self._kept = torch.tensor([sources, slots, places], dtype=torch.int64, device=device)
-        self._fresh = slice(min(slots, default=0), max(slots, default=-1) + 1)  # new rows get the last slots
+        self._new_slots = slice(
+            min(slots, default=0), max(slots, default=-1) + 1
+        )  # new rows get the last slots
 
     def _lay_out_active(self) -> None:
         rows, device = self._active, self._model.device
@@ -128,14 +132,14 @@ class PackedPass:
         mixed = []
         if self._prefixes:
             for part, store_NHSD in zip((k_new, v_new), blocks, strict=True):
+                store_NHSD[self._new_blocks] = 0.0
                 for family, rows_SHD in zip(self._prefixes, part.split(self._lengths), strict=True):
                     store_NHSD[family.block, :, : family.length] = rows_SHD.transpose(0, 1)
-                    store_NHSD[family.block, :, family.length :] = 0.0
             mixed.append(self._kernel.causal(q_new, k_new, v_new, self._lengths))
         if self._starts:
             sources, places, tokens = self._kept
             for part, store_NHSD in zip((k_start, v_start), slots, strict=True) if len(sources) else ():
-                store_NHSD[self._fresh] = 0.0
+                store_NHSD[self._new_slots] = 0.0
                 store_NHSD[places, :, tokens] = part[sources]
             mixed.append(self._kernel.forked(q_start, blocks, (k_start, v_start), self._start_plan))
         if self._active:
