@@ -5,10 +5,10 @@
         print(answer.id, answer.ids)
 
 Answers are those of generate.py: in float32 token for token, log-probabilities within 1e-5, whatever the
-neighbours, the order and the number of slots. (Measured: within 3e-6 on the recorded prompts and 9e-6 on the
-demo model; on random weights, where float32 itself strays 6e-5 from float64, within 2.3e-5.) They come in any
-order, each as soon as it is done; queries are pulled when there is room, pictures are read ahead by threads.
-What goes wrong with one query is its `Answer.error`.
+neighbours, the order and the number of slots. (Measured: 3e-6 on the recorded prompts, 9e-6 on the demo
+model. Random weights can make more of float32's own rounding, up to 4e-5 in hundreds of random streams.) They
+come in any order, each as soon as it is done; queries are pulled when there is room, pictures are read ahead
+by threads. What goes wrong with one query is its `Answer.error`.
 
 How much is done at once follows from the free memory. Where that was too optimistic, what failed is halved:
 pictures at once, the cache, new tokens a pass, or rows at once. What was on its way begins again and keeps
