@@ -297,6 +297,18 @@ class Terminal:
     def press(self, keys: str) -> None:
         os.write(self.screen, keys.encode())
 
+    def interrupt(self) -> None:
+        """Ctrl-C, once the prompt waits: what comes between the prompt and the wait is seen at the next line."""
+        if not sys.platform.startswith("linux"):
+            pytest.skip("whether the prompt waits is read in /proc, which this system does not have")
+        state = Path(f"/proc/{self.process.pid}/stat")
+        asleep, limit = 0, time.monotonic() + 60
+        while asleep < 3:
+            assert time.monotonic() < limit, f"the prompt never waits: {self.text!r}"
+            time.sleep(0.02)
+            asleep = asleep + 1 if state.read_text().rpartition(")")[2].split()[0] == "S" else 0
+        self.press("\x03")
+
 
 def _own_terminal() -> None:
     """Makes the terminal the one that Ctrl-C comes from."""
@@ -341,16 +353,16 @@ def test_ctrl_c_stops_an_answer_then_the_conversation(tmp_path: Path, talker: st
     for _ in range(2):  # the line between the two makes them no row
         terminal.press("/nonsense")
         terminal.until("/nonsense")
-        terminal.press("\x03")
+        terminal.interrupt()
         terminal.until("(Ctrl-C once more, or Ctrl-D, ends)")
         terminal.until("> ")
         terminal.press("/what\n")
         terminal.until("error: /what: no such command")
         terminal.until("> ")
-    terminal.press("\x03")
+    terminal.interrupt()
     terminal.until("(Ctrl-C once more, or Ctrl-D, ends)")
     terminal.until("> ")
-    terminal.press("\x03")
+    terminal.interrupt()
     assert terminal.process.wait(60) == 130
     assert "Traceback" not in terminal.text
     os.close(terminal.screen)

@@ -215,11 +215,11 @@ def test_unreadable_replies_stop(tmp_path: Path) -> None:
     with (
         served(tmp_path, key=KEY, says="I think\nboth are fine.") as url,
         pytest.raises(
-            UserError, match=r"none of the first 10 judgements can be read; .*'I think both are fine\.'"
+            UserError, match=r"none of the first 1[01] judgements can be read; .*'I think both are fine\.'"
         ),
     ):
         touchstone.judge(run, options(url, concurrency=2), data=tmp_path / "data")
-    assert len(journal(run)) == 10
+    assert len(journal(run)) in (10, 11), "a reply that came with the tenth is paid for, and kept"
 
 
 @pytest.mark.parametrize("says", ["", "8 1"])
