@@ -29,10 +29,11 @@ class _Waiting:
 
     def take(self, question: str | None) -> Sample | None:
         """The next sample, of that question where one is given; None where there is none left."""
-        if question not in self._left:
-            asked = self.samples if question is None else [s for s in self.samples if s.question == question]
-            self._left[question] = deque(asked)
-        left = self._left[question]
+        if not self._left:
+            self._left[None] = deque(self.samples)
+            for sample in self.samples:
+                self._left.setdefault(sample.question, deque()).append(sample)
+        left = self._left.get(question)
         if not left:
             return None
         self.num_given += 1
@@ -133,7 +134,9 @@ def _states_questions(answers: Sequence[Answer], index: _Index) -> bool:
         waiting = _find(answer, index) if answer.question is not None else None
         if waiting is None or len(waiting.samples) < 2:
             continue
-        asked = questions.setdefault(id(waiting), {sample.question for sample in waiting.samples})
+        if id(waiting) not in questions:
+            questions[id(waiting)] = {sample.question for sample in waiting.samples}
+        asked = questions[id(waiting)]
         if len(asked) > 1 and answer.question in asked:
             return True
     return False
@@ -160,8 +163,9 @@ def _index_ids(samples: Sequence[Sample], members: Sequence[str]) -> _Index:
     for sample in samples:
         member, _, inner = sample.id.partition("/")
         own = inner if member in members else sample.id
-        for name in {own, re.split(r"[:#]", own)[0]} - waiting.keys():
-            shared.setdefault(name, _Waiting()).samples.append(sample)
+        for name in dict.fromkeys((own, re.split(r"[:#]", own)[0])):
+            if name not in waiting:
+                shared.setdefault(name, _Waiting()).samples.append(sample)
     return _Index(waiting | shared, pictures=False)
 
 
