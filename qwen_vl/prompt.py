@@ -14,7 +14,7 @@ Shapes: S image_size, Q n_queries, C hidden_size.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from torch import Tensor
+from torch import Tensor, empty
 
 from qwen_vl.tokenizer import Tokenizer
 
@@ -31,6 +31,10 @@ class ImagePart:
     """An image: pixels (3, S, S) from image.preprocess, or features (Q, C) the model made of them before."""
 
     image: Tensor
+
+
+LATER = ImagePart(empty(0))
+"""An image that the engine opens by its key, when it is needed."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

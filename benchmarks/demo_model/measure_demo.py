@@ -13,10 +13,11 @@ import argparse
 import random
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-from torch import inference_mode
+from torch import Tensor
 from tqdm import tqdm
 
 from data_scripts.drawn import choosing, clips
@@ -26,9 +27,9 @@ from data_scripts.drawn.turns import Turn
 from eval_mm.console import align
 from eval_mm.metrics.box import Box, iou, read_published, to_pixels
 from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, load
-from qwen_vl.generate import generate, image_features
+from qwen_vl.engine import Engine, Query
 from qwen_vl.image import preprocess
-from qwen_vl.prompt import ImagePart, Special, build_prompt
+from qwen_vl.prompt import LATER, ImagePart, Special, build_prompt
 
 FIRST_SEED = 200_000
 """Evaluation seeds beyond the bundled demo data, and beyond those lessons were chosen by (100,000 on)."""
@@ -63,26 +64,45 @@ def right(turn: Turn, answer: str, picture: Picture) -> bool:
     return answer.strip() == turn.answer.strip()
 
 
-def ask(loaded: LoadedModel, turns: Sequence[Turn], pictures: Sequence[Picture]) -> list[str]:
-    """The model's answers to questions about the same pictures, greedy, with the limits of the benchmarks."""
-    pixels = [preprocess(draw(picture), loaded.config.visual.image_size) for picture in pictures]
-    with inference_mode():
-        features = image_features(loaded.model, pixels)
-    first, *others = map(ImagePart, features)
-    shown = [first, *(part for other in others for part in ("\n", other))]
-    answers = []
-    for turn in turns:
-        parts = [Special(part) if MARKS.fullmatch(part) else part for part in MARKS.split(turn.question)]
-        least, most = LIMITS.get(turn.kind, (1, 10))
-        found = generate(
-            loaded.model,
-            [build_prompt(loaded.tokenizer, [*shown, *parts])],
-            min_new_tokens=least,
-            max_new_tokens=most,
-            stop_ids=[loaded.tokenizer.eod_id],
-        )
-        answers.append(loaded.tokenizer.decode_answer(found[0].ids))
-    return answers
+class Asked(NamedTuple):
+    """A question about pictures, and the kinds its verdict counts for."""
+
+    turn: Turn
+    pictures: Sequence[Picture]
+    kinds: Sequence[str]
+
+
+def ask(loaded: LoadedModel, questions: Iterable[Asked]) -> Iterator[tuple[Asked, str]]:
+    """The model's answers in any order, greedy, with the limits of the benchmarks."""
+    tokenizer = loaded.tokenizer
+    waiting: dict[int, Asked] = {}
+    shown: dict[int, Picture] = {}  # by identity, alive as long as a question about it waits
+
+    def queries() -> Iterator[Query]:
+        for number, question in enumerate(questions):
+            turn, pictures, _ = question
+            waiting[number] = question
+            shown.update((id(picture), picture) for picture in pictures)
+            parts: list[str | Special | ImagePart] = [LATER]
+            parts += ["\n", LATER] * (len(pictures) - 1)
+            parts += [Special(part) if MARKS.fullmatch(part) else part for part in MARKS.split(turn.question)]
+            yield Query(
+                number,
+                build_prompt(tokenizer, parts).ids,
+                tuple(map(id, pictures)),
+                (),
+                *LIMITS.get(turn.kind, (1, 10)),
+                frozenset({tokenizer.eod_id}),
+            )
+
+    def pixels(key: int) -> Tensor:
+        return preprocess(draw(shown[key]), loaded.config.visual.image_size)
+
+    for answer in Engine(loaded.model).answer(queries(), pixels):
+        if answer.error is not None:
+            raise answer.error
+        assert isinstance(answer.id, int), answer.id
+        yield waiting.pop(answer.id), tokenizer.decode_answer(answer.ids)
 
 
 def with_options(turns: Sequence[Turn]) -> list[Turn]:
@@ -90,34 +110,36 @@ def with_options(turns: Sequence[Turn]) -> list[Turn]:
     return [turn for turn in turns if "\nOptions: " in turn.question][:WITH_OPTIONS]
 
 
+def questions(scenes: int, first_seed: int) -> Iterator[Asked]:
+    """All that is asked about so many scenes and a third as much print and clips; boxes also by shapes."""
+    shows = [(show, number) for show in SHOWS for number in range(scenes if show == "scene" else scenes // 3)]
+    for show, number in tqdm(shows, unit="picture"):
+        seed = first_seed + number
+        picture, turns = asked(seed, shows=(show,))
+        turns += with_options(choosing.about_picture(picture, random.Random(f"choosing {seed}")))
+        for turn in turns:
+            shared = turn.kind in SHARED and not isinstance(picture, Scene)
+            kinds = [f"{turn.kind}, print" if shared else turn.kind]
+            if turn.kind == "grounding" and isinstance(picture, Scene):
+                kinds.append(f"grounding, {len(picture.shapes)} shapes")
+            yield Asked(turn, (picture,), kinds)
+    for seed in tqdm(range(first_seed, first_seed + scenes // 3), unit="clip"):
+        clip = clips.clip(seed)
+        for turn in with_options(choosing.about_clip(clip, random.Random(f"choosing {seed}"))):
+            yield Asked(turn, clip.frames, ("clip",))
+
+
 def measure(loaded: LoadedModel, scenes: int, first_seed: int = FIRST_SEED) -> dict[str, list[bool]]:
-    """Verdicts by kind of question over so many scenes and a third as much print; boxes also by shapes."""
+    """Verdicts by kind of question."""
     verdicts: dict[str, list[bool]] = {kind: [] for kind in (*ASKED, *choosing.KINDS)}
     for kind in SHARED:
         verdicts[f"{kind}, print"] = []
     for number in range(1, 4):
         verdicts[f"grounding, {number} shapes"] = []
-    pictures = [
-        (show, first_seed + number)
-        for show in SHOWS
-        for number in range(scenes if show == "scene" else scenes // 3)
-    ]
-    for show, seed in tqdm(pictures, unit="picture"):
-        picture, turns = asked(seed, shows=(show,))
-        turns += with_options(choosing.about_picture(picture, random.Random(f"choosing {seed}")))
-        for turn, answer in zip(turns, ask(loaded, turns, (picture,)), strict=True):
-            verdict = right(turn, answer, picture)
-            shared = turn.kind in SHARED and not isinstance(picture, Scene)
-            verdicts[f"{turn.kind}, print" if shared else turn.kind].append(verdict)
-            if turn.kind == "grounding" and isinstance(picture, Scene):
-                verdicts[f"grounding, {len(picture.shapes)} shapes"].append(verdict)
-    for seed in tqdm(range(first_seed, first_seed + scenes // 3), unit="clip"):
-        clip = clips.clip(seed)
-        turns = with_options(choosing.about_clip(clip, random.Random(f"choosing {seed}")))
-        answers = ask(loaded, turns, clip.frames)
-        verdicts["clip"] += [
-            right(turn, answer, clip.frames[0]) for turn, answer in zip(turns, answers, strict=True)
-        ]
+    for question, answer in ask(loaded, questions(scenes, first_seed)):
+        verdict = right(question.turn, answer, question.pictures[0])
+        for kind in question.kinds:
+            verdicts[kind].append(verdict)
     return verdicts
 
 

@@ -29,7 +29,7 @@ from qwen_vl.profiling.machine import describe
 from qwen_vl.profiling.measuring import measure
 from qwen_vl.profiling.sizes import DEMO, make, size_of
 from qwen_vl.profiling.workloads import WORKLOADS, draw_pictures, queries
-from qwen_vl.prompt import ImagePart, Special, build_prompt
+from qwen_vl.prompt import LATER, Special, build_prompt
 
 DATA = Path(__file__).parents[2] / "eval_mm/demo"
 SAMPLES = 1000
@@ -108,13 +108,12 @@ def gqa_queries(config: str, samples: int, folder: Path) -> list[Query]:
 def demo_queries() -> Iterator[Query]:
     """Every expression and every question of the demo data about one picture, as the demo model is asked."""
     tokenizer = load(DEMO_FOLDER, "cpu", "float32").tokenizer
-    later = ImagePart(torch.empty(0))  # the engine opens the picture by its path
     for file in sorted(DATA.glob("*/*.jsonl")):
         for row in map(json.loads, file.read_text(encoding="utf-8").splitlines()):
             path = DATA / str(row.get("image", ""))
             if path.is_file() and ("expression" in row or "question" in row):
                 parts, limit = _asked(row)
-                ids = build_prompt(tokenizer, [later, *parts]).ids
+                ids = build_prompt(tokenizer, [LATER, *parts]).ids
                 name = (file.stem, len(ids), row["id"])
                 yield Query(name, ids, (str(path),), (), 0, limit, frozenset({tokenizer.eod_id}))
 

@@ -21,11 +21,8 @@ from qwen_vl.errors import NotHereError as NoFilesHereError
 from qwen_vl.fingerprint import fingerprint
 from qwen_vl.image import load_image, preprocess
 from qwen_vl.model import empty_model
-from qwen_vl.prompt import ImagePart, Special, TokenPrompt, build_prompt
+from qwen_vl.prompt import LATER, ImagePart, Special, TokenPrompt, build_prompt
 from qwen_vl.tokenizer import Tokenizer
-
-LATER = torch.empty(0)
-"""Stands for a picture in a prompt: the engine knows pictures by path and opens them when it has room."""
 
 
 class QwenVLBackend:
@@ -136,7 +133,7 @@ def _prompt(tokenizer: Tokenizer, request: Request) -> TokenPrompt:
     parts: list[str | Special | ImagePart] = []
     for part in request.prompt:
         if isinstance(part, Image):
-            parts.append(ImagePart(LATER))
+            parts.append(LATER)
         else:
             parts.append(Special(part.token) if isinstance(part, Mark) else part)
     if request.chat:

@@ -17,7 +17,7 @@ from qwen_vl.engine import Answer, Engine, Query
 from qwen_vl.image import load_image, preprocess
 from qwen_vl.model import random_model
 from qwen_vl.profiling.static import answer as answer_static
-from qwen_vl.prompt import ImagePart, Special, build_prompt
+from qwen_vl.prompt import LATER, Special, build_prompt
 from qwen_vl.text import rms_norm
 
 DATA = Path(__file__).parents[2] / "eval_mm/demo"
@@ -54,10 +54,9 @@ def demo_queries() -> Iterator[Query]:
     """The demo's expressions about its first pictures, with its own ids."""
     tokenizer = load(DEMO_FOLDER, "cpu", "float32").tokenizer
     rows = (DATA / "refcoco/refcoco_val.jsonl").read_text(encoding="utf-8").splitlines()[:12]
-    nothing = ImagePart(torch.empty(0))  # the engine opens the picture by its key
     for number, row in enumerate(map(json.loads, rows)):
         marks = (Special("<ref>"), row["expression"], Special("</ref>"), Special("<box>"))
-        ids = build_prompt(tokenizer, (nothing, *marks)).ids
+        ids = build_prompt(tokenizer, (LATER, *marks)).ids
         yield Query(number, ids, (row["image"],), (), 0, 28, frozenset({tokenizer.eod_id}))
 
 
