@@ -298,7 +298,7 @@ class Terminal:
         os.write(self.screen, keys.encode())
 
     def interrupt(self) -> None:
-        """Ctrl-C, once the prompt waits: what comes between the prompt and the wait is seen at the next line."""
+        """Ctrl-C, once the prompt waits: between the prompt and the wait it is seen at the next line only."""
         if not sys.platform.startswith("linux"):
             pytest.skip("whether the prompt waits is read in /proc, which this system does not have")
         state = Path(f"/proc/{self.process.pid}/stat")
