@@ -197,7 +197,14 @@ def _help(job: Job, load: Callable[[], Backend], round: Round) -> None:
     """Another process than 0: asks what it is told is left."""
     plans, model = job.planned.plans, job.info
     work = Work.heard(round.hear("work"), plans, model)
-    folders = [job.out / plan.task.name for plan in plans] if sees(job.out, work.mark) else None
+
+    def is_done() -> bool:
+        return round.is_told("report")
+
+    is_shared = sees(job.out, work.mark, is_done)
+    if is_done():  # by the others, before this process had begun
+        return
+    folders = [job.out / plan.task.name for plan in plans] if is_shared else None
     backend = load() if work.is_left else None
     with Interrupts(says=False) as interrupts, Progress(0, 0, wanted=False) as bar:
         for _ in Asking(work, folders, round, interrupts, bar).run(backend, model.fingerprint):

@@ -7,7 +7,7 @@ the store holds is on no disk yet: a crash of process 0 loses up to two seconds 
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,11 +35,14 @@ def mark(folder: Path, world: int) -> Iterator[str]:
         path.unlink(missing_ok=True)
 
 
-def sees(folder: Path, name: str) -> bool:
-    """Whether a folder here is the one with that mark; shared file systems may show it some seconds late."""
+def sees(folder: Path, name: str, is_over: Callable[[], bool]) -> bool:
+    """Whether a folder here is the one with that mark; shared file systems may show it some seconds late.
+
+    Once the run `is_over` the mark is gone, and it makes no difference.
+    """
     deadline = time.monotonic() + LATE
     while not (folder / name).exists():
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or is_over():
             return False
         time.sleep(0.1)
     return True

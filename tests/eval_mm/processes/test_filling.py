@@ -12,9 +12,10 @@ import pytest
 from eval_mm import asking, journal, run
 from eval_mm.errors import Interrupted, UserError
 from eval_mm.outcomes import Report
+from eval_mm.processes import parcels
 from eval_mm.processes.team import Team
 from eval_mm.schema import Prediction, Request
-from tests.eval_mm.processes.crew import Crew, hurry
+from tests.eval_mm.processes.crew import Crew, hurry, until
 from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, rows, write_data
 
 TASKS = ["refcoco_val", "refcoco_testA"]
@@ -150,6 +151,22 @@ def test_without_a_shared_folder_answers_travel(
     assert not list((tmp_path / "elsewhere").glob("*/*/predictions.*"))
     said = "processes 1, 2 do not see the run folder: their answers came through the store"
     assert [list(report.notices) for report in reports] == [[said]] * 3
+
+
+def test_who_comes_when_all_is_done_waits_for_nothing(
+    fill: Callable[..., list[Any]], calm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A small task was done before another process had looked for its mark: that one looked for 5 s more."""
+    sees = parcels.sees
+
+    def late(folder: Path, name: str, is_over: Callable[[], bool]) -> bool:
+        until(lambda: not (folder / name).exists())
+        return sees(folder, name, is_over)
+
+    monkeypatch.setattr(run, "sees", late)
+    monkeypatch.setattr(parcels, "LATE", 3600.0)
+    fill(2, tmp_path / "run")
+    assert files(tmp_path / "run") == files(calm)
 
 
 def test_a_failing_process_ends_all_and_loses_nothing(
