@@ -41,6 +41,10 @@ class Group:
             "values": [[_short(value) for value in column] for column in self.values],
         }
 
+    def num_worst(self, count: int) -> int:
+        """How many at the head of `order` are the worst `count` of every run."""
+        return len({place for column in self.values for place in worst_first(column)[:count]})
+
     def only(self, count: int) -> "Group":
         """The worst `count` samples, in the order of the data."""
         kept = sorted(self.order[:count])

@@ -50,7 +50,7 @@ def write_html(
         path: the file.
         data: the data root with rows and pictures; None means the one each run was made with.
         published: show the papers' figures too.
-        max_samples: of how many samples a task has pictures, worst first.
+        max_samples: of how many samples of a task each run has pictures, worst first.
         max_bytes: how long the file may be; samples that do not fit are left out, and the page says so.
 
     Raises:

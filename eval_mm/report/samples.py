@@ -2,8 +2,9 @@
 
 Of every sample its id, breakdowns and each run's score are there. Text (question, prompt, answers,
 references) is there for as many as fit, worst first: errors, unparsed answers, then by score, the runs taking
-turns. Of these the first `max_samples` of a task have pictures, as far as they fit. Each task may take an
-equal part of what is left when its turn comes, the smallest first; text takes half of it before pictures do.
+turns. Of these the first `max_samples` of every run have pictures, as far as they fit; runs that were asked the
+same rows share them. Each task may take an equal part of what is left when its turn comes, the smallest first;
+text takes half of it before pictures do.
 """
 
 import json
@@ -74,17 +75,19 @@ def _group(whole: Group, max_samples: int, share: int) -> str:
     asked = [read_asked(group.task, run, group.questions, wanted) for run in group.runs]
     made = texts(group, asked, most)
     shown, left = _take(made, left, left // 2)
-    wanted_pictures = _paths(group, shown[:max_samples])
+    wanted_pictures = _paths(group, shown[: whole.num_worst(max_samples)])
     pictures = pictures_within(wanted_pictures, left)
     shown += _take(made, left - pictures.size, 0)[0]
+    with_pictures = _paths(group, shown)
     counts = {
         "scored": len(whole.ids),
         "listed": len(group.ids),
         "text": len(shown),
-        "pictured": len(_paths(group, shown)),
+        "pictured": len(with_pictures),
         "pictures": pictures.num_shown,
         "unreadable": len(pictures.unreadable),
         "full": len(pictures.of) < len(wanted_pictures),
+        "better": len(wanted_pictures) < len(with_pictures),
     }
     facts = {
         "runs": [_run(group, turn, one) for turn, one in enumerate(asked)],

@@ -105,7 +105,7 @@ function tellCut() {
   const told = [];
   if (counts.listed < counts.scored) told.push(`Listed are the worst ${number(counts.listed)} of ${number(counts.scored)} samples.`);
   if (counts.text < counts.listed) told.push(`Text of the worst ${number(counts.text)} of ${number(counts.scored)} samples fits into this file; a search finds the others by their ids.`);
-  if (counts.pictures < counts.pictured) told.push(`Pictures are here of ${number(counts.pictures)} of these ${number(counts.pictured)} samples${counts.pictures >= config.maxSamples ? ", as many as a task may have" : ""}.`);
+  if (counts.pictures < counts.pictured) told.push(`Pictures are here of ${number(counts.pictures)} of these ${number(counts.pictured)} samples${counts.full ? ", as many as fit into this file" : counts.better ? `: the worst ${number(config.maxSamples)} of each run` : ""}.`);
   if (counts.unreadable) told.push(`Of ${number(counts.unreadable)} pictures the files could not be read when the report was made.`);
   if (problem) told.push(`Questions, references and pictures are not shown: ${problem}`);
   told.push(...runs[now.turn].problems);

@@ -67,7 +67,7 @@ function noPicture(group, sample) {
   if (problem) return `No picture: ${problem}`;
   if (sample.i === 0) return "This question has no picture.";
   if (counts.full) return `No picture: those of the worst ${counts.pictures} samples fit into this file (--max-mb of the report).`;
-  return `No picture: this is not among the worst ${config.maxSamples} samples, of which pictures are here (--max-samples of the report).`;
+  return `No picture: this is not among the worst ${config.maxSamples} samples of any run, of which pictures are here (--max-samples of the report).`;
 }
 
 function pictures(group, position, sample, answer, id) {
