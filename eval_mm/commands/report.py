@@ -25,8 +25,8 @@ examples:
   python -m eval_mm report results/runs/demo --published --format latex --out tables.tex
   python -m eval_mm report results/runs/demo --published --plots charts
 
-The page is one file that opens without a network. Of each task it shows the pictures of at most --max-samples
-samples a run, failures first, and stays below --max-mb. On a terminal tables that are too wide stand in parts.
+The page is one file that opens without a network. It shows the pictures of at most --max-samples samples of
+each task and run, failures first, and stays below --max-mb. On a terminal wide tables stand in parts.
 """
 
 FORMATS = ("table", "md", "csv", "latex", "html")

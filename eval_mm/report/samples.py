@@ -2,9 +2,9 @@
 
 Of every sample its id, breakdowns and each run's score are there. Text (question, prompt, answers,
 references) is there for as many as fit, worst first: errors, unparsed answers, then by score, the runs taking
-turns. Of these the first `max_samples` of every run have pictures, as far as they fit; runs that were asked the
-same rows share them. Each task may take an equal part of what is left when its turn comes, the smallest first;
-text takes half of it before pictures do.
+turns. Of these the first `max_samples` of every run have pictures, as far as they fit; runs that were asked
+the same rows share them. Each task may take an equal part of what is left when its turn comes, the smallest
+first; text takes half of it before pictures do.
 """
 
 import json
