@@ -84,15 +84,8 @@ class _Side:
         return Score(row["value"], row["answer"], row["explanation"]), row["error"]
 
 
-def _scores_file(run: Run, task: str) -> Path:
-    """The scores that made the result, which may be another scorer's than the run's own."""
-    result = run.results[task]
-    beside = next((f".{name}" for name, found in run.rescored.items() if found.get(task) is result), "")
-    return run.folder / task / f"scores{beside}.jsonl"
-
-
 def _side(run: Run, task: str) -> _Side:
-    path = _scores_file(run, task)
+    path = run.scores_path(task)
     scores = read_scores(path)
     if scores.problem:
         raise UserError(f"{scores.problem}; {_again(run)}")
@@ -223,7 +216,7 @@ def _check(name: str, run: Run, units: Mapping[str, Units]) -> None:
         if stated is None or abs(stated.value - made) > TOLERANCE:
             there = "none" if stated is None else f"{stated.value:.8g}"
             raise DataError(
-                _scores_file(run, name), f"makes {key} {made:.8g}, {RESULT} has {there}; {_again(run)}"
+                run.scores_path(name), f"makes {key} {made:.8g}, {RESULT} has {there}; {_again(run)}"
             )
 
 

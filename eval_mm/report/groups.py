@@ -68,7 +68,7 @@ def groups_of(task: str, runs: Sequence[Run], data: Path | None) -> list[Group]:
 
 
 def _group(task: str, places: Sequence[int], runs: Sequence[Run], data: Path | None) -> Group:
-    scores = [read_scores(run.folder / task / "scores.jsonl") for run in runs]
+    scores = [read_scores(run.scores_path(task)) for run in runs]
     ids = list(dict.fromkeys(one for found in scores for one in found.ids))
     values = [_in_order(ids, found) for found in scores]
     questions = read_questions(task, runs, data)

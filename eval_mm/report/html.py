@@ -18,7 +18,7 @@ from eval_mm.report import page_charts, views
 from eval_mm.report.boards import Column
 from eval_mm.report.cells import Row, Table
 from eval_mm.report.comparison import comparison_of
-from eval_mm.report.leaderboards import RUNS, leaderboards
+from eval_mm.report.leaderboards import RUNS, by_scorer, leaderboards
 from eval_mm.report.page import embedded_json, policy
 from eval_mm.report.ranking import LOWER_IS_BETTER, contest_of
 from eval_mm.report.runs import Run
@@ -61,26 +61,32 @@ def write_html(
 
 def html(runs: Sequence[Run], data: Path | None, published: bool, max_samples: int, max_bytes: int) -> str:
     """The page as text."""
-    facts = _facts(runs, data, published, max_samples, max_bytes)
-    frame = num_bytes(_render(facts, {})) + OUTCOME_BYTES * sum(len(run.results) for run in runs)
+    scored = by_scorer(runs)
+    facts = _facts(runs, scored, data, published, max_samples, max_bytes)
+    frame = num_bytes(_render(facts, {})) + OUTCOME_BYTES * sum(len(one.results) for one in scored)
     if frame > max_bytes:
         raise UserError(
             f"max_bytes: tables and charts alone take {frame:,} bytes, "
             f"more than the {max_bytes:,} allowed (--max-mb)"
         )
-    return _render(facts, sample_blocks(runs, data, max_samples, max_bytes - frame))
+    return _render(facts, sample_blocks(scored, data, max_samples, max_bytes - frame))
 
 
 def _facts(
-    runs: Sequence[Run], data: Path | None, published: bool, max_samples: int, max_bytes: int
+    runs: Sequence[Run],
+    scored: Sequence[Run],
+    data: Path | None,
+    published: bool,
+    max_samples: int,
+    max_bytes: int,
 ) -> dict[str, Any]:
-    """What the template shows besides samples."""
+    """What the template shows besides samples; `scored` are the runs by scorer."""
     tables = leaderboards(runs, published=published)
     own = [table for table in tables if any(map(_is_run, table.rows))]
-    tasks = views.task_views(runs, published)
+    tasks = views.task_views(runs, scored, published)
     results = [result for run in runs for result in run.results.values()]
     config = {
-        "runs": [{"name": run.name, "folder": str(run.folder)} for run in runs],
+        "runs": [{"name": one.name, "folder": str(one.folder)} for one in scored],
         "tasks": [{"name": task.name, "title": task.title} for task in tasks],
         "maxSamples": max_samples,
     }

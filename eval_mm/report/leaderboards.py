@@ -77,6 +77,17 @@ def entrants_of(runs: Sequence[Run]) -> list[Entrant]:
     return found
 
 
+def by_scorer(runs: Sequence[Run]) -> list[Run]:
+    """The runs, then every other scorer's results of them, each as a run called as its row in tables."""
+    others = [
+        replace(run, name=entrant.name, results=dict(entrant.results))
+        for run in runs
+        for entrant in entrants_of([run])
+        if entrant.name != run.name
+    ]
+    return [*runs, *others]
+
+
 def remarks(runs: Sequence[Run]) -> list[str]:
     """What a reader must know besides the tables, a line each: what is broken, and what has no number."""
     said = [f"{run.name}: {problem}" for run in runs for problem in run.problems]

@@ -43,6 +43,12 @@ class Run:
     problems: tuple[str, ...]
     rescored: Mapping[str, Mapping[str, Result]] = field(default_factory=dict)
 
+    def scores_path(self, task: str) -> Path:
+        """The scores that made `results[task]`, which may be another scorer's than the run's own."""
+        result = self.results[task]
+        scorer = next((name for name, found in self.rescored.items() if found.get(task) is result), "")
+        return self.folder / task / (f"scores.{scorer}.jsonl" if scorer else "scores.jsonl")
+
 
 def load_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Run]:
     """The runs in these folders, in order, each once.

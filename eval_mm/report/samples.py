@@ -37,7 +37,7 @@ def sample_blocks(
 ) -> dict[str, Block]:
     """By task its samples, all together about `max_bytes` long at most."""
     names = list(dict.fromkeys(task for run in runs for task in run.results))
-    sizes = {name: sum(_size(run.folder / name / "scores.jsonl") for run in runs) for name in names}
+    sizes = {name: sum(_size(run.scores_path(name)) for run in runs if name in run.results) for name in names}
     blocks: dict[str, Block] = {}
     left = max_bytes
     for turn, name in enumerate(sorted(names, key=lambda name: sizes[name])):

@@ -50,7 +50,7 @@ class RunView(NamedTuple):
 
 
 class ResultView(NamedTuple):
-    """A run's result of a task, or another scorer's.
+    """A run's result of a task, or another scorer's, by its place among the runs by scorer.
 
     `metrics` are name, value, standard error and 95 % interval of each.
     """
@@ -104,13 +104,14 @@ def members_of(task: str) -> list[str]:
     return [member.name for member in known.members] if known else []
 
 
-def task_views(runs: Sequence[Run], published: bool) -> list[TaskView]:
-    """A section for every task that any run has a result of, by family."""
+def task_views(runs: Sequence[Run], scored: Sequence[Run], published: bool) -> list[TaskView]:
+    """A section for every task that any run has a result of, by family; `scored` are the runs by scorer."""
     known = list(all_tasks())
     families = [*FAMILIES.values(), OTHERS]
     looks = {run.name: place for place, run in enumerate(runs)}
+    places = {one.name: place for place, one in enumerate(scored)}
     names = sorted(
-        dict.fromkeys(task for run in runs for task in run.results),
+        dict.fromkeys(task for one in scored for task in one.results),
         key=lambda name: (
             families.index(_family(name)),
             known.index(name) if name in known else len(known),
@@ -123,7 +124,12 @@ def task_views(runs: Sequence[Run], published: bool) -> list[TaskView]:
             _family(name),
             members_of(name),
             [
-                _result(looks[entrant.run], entrant.name, entrant.results[name])
+                _result(
+                    places[entrant.name],
+                    entrant.name,
+                    charts.swatch(looks[entrant.run]),
+                    entrant.results[name],
+                )
                 for entrant in entrants_of(runs)
                 if name in entrant.results
             ],
@@ -162,13 +168,13 @@ def _family(task: str) -> str:
     return next((FAMILIES[name] for name in known.families if name in FAMILIES), OTHERS) if known else OTHERS
 
 
-def _result(place: int, name: str, result: Result) -> ResultView:
+def _result(place: int, name: str, sign: Markup, result: Result) -> ResultView:
     known = all_tasks().get(result.task)
     of = f" of {result.num_published:,}" if result.num_published else ""
     return ResultView(
         place,
         name,
-        charts.swatch(place),
+        sign,
         [
             (told, number(metric.value), page_charts.stderr(metric), page_charts.interval(metric))
             for told, metric in result.metrics.items()

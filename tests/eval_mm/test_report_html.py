@@ -407,6 +407,30 @@ def test_another_scorers_number_is_no_bar_of_the_run(tmp_path: Path) -> None:
     assert drawn is None  # two benchmarks are left that the run has a number of its own for
 
 
+def test_what_another_scorer_made_of_the_answers_can_be_looked_at(folder: Path, tmp_path: Path) -> None:
+    """A number in the tables whose samples are nowhere, such as all that a judge has said."""
+    other = shutil.copytree(folder, tmp_path / "run")
+    score(other, task="refcoco_val", protocol="instruct")
+    scores = other / "refcoco_val" / "scores.instruct.jsonl"
+    scores.write_bytes(scores.read_bytes().replace(b'"value": 0.0', b'"value": 0.25', 1))
+    (other / "vqav2_val" / "result.json").rename(other / "vqav2_val" / "result.other.json")
+    (other / "vqav2_val" / "scores.jsonl").rename(other / "vqav2_val" / "scores.other.jsonl")
+    path = page(tmp_path / "page.html", folder, other)
+    text = path.read_text(encoding="utf-8")
+    names = [one["name"] for one in json.loads(text.partition('id="config">')[2].partition("<")[0])["runs"]]
+    assert names[2:] == [f"{names[1]} [scorer instruct]", f"{names[1]} [scorer other]"]
+    found = group(path, "refcoco_val")
+    assert [one["run"] for one in found["runs"]] == [0, 1, 2]
+    assert [one["scorer"] for one in found["runs"]] == ["qwen-vl", "qwen-vl", "instruct"]
+    own, rescored = found["listing"]["values"][1:]
+    assert [(a, b) for a, b in zip(own, rescored, strict=True) if a != b] == [(0, 0.25)]
+    assert found["answers"][1]["1"]["t"] == found["answers"][2]["1"]["t"]
+    assert [one["run"] for one in group(path, "vqav2_val")["runs"]] == [0, 3]
+    section = text.partition('class="view task" data-view="refcoco_val"')[2].partition("<h2>Breakdowns")[0]
+    assert section.count('class="stack"') == 3
+    assert section.count("1 partly right</li>") == 1
+
+
 def test_changed_data_and_lost_pictures_are_said(tmp_path: Path) -> None:
     """Questions of a file that is another now are not those that were asked."""
     rows = [{"id": str(n), "image": f"pictures/{n}.png", "question": "?", "answers": ["a"]} for n in range(3)]
