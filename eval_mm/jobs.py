@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from eval_mm import journal, models, store
+from eval_mm import models, store
 from eval_mm.data import ALL_ROWS, Selection
 from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
@@ -153,8 +153,8 @@ def found_before(folder: store.RunFolder, plans: Sequence[Plan], before: Sequenc
             said.append(
                 f"the rows of {name} changed since its last run; {len(stood.reused):,} answers still fit"
             )
-        if stood.todo and stood.ends and (lines := journal.read(folder.task_folder(name)).spoilt):
-            spoilt[name] = len(lines)
+        if stood.todo and stood.num_spoilt:
+            spoilt[name] = stood.num_spoilt
     if spoilt:
         total = sum(spoilt.values())
         said.append(

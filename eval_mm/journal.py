@@ -29,6 +29,7 @@ BEGINNING = b'{"id": "'
 FIELDS = tuple(field.name for field in fields(Prediction))
 
 _encode = json.JSONEncoder(ensure_ascii=False).encode
+_decode = json.JSONDecoder().decode
 
 
 class Stored(NamedTuple):
@@ -189,7 +190,7 @@ def _is_of(line: bytes, wanted: Set[bytes]) -> bool:
 def _parse(line: bytes) -> tuple[int, Prediction] | None:
     """A line's run and prediction, or None for a spoilt one."""
     try:
-        held: dict[str, Any] = json.loads(line.decode())  # bytes would be looked at for their encoding first
+        held: dict[str, Any] = _decode(line.decode())
         run = held.pop("run", 0)
         if held["choice_logprobs"] is not None:
             held["choice_logprobs"] = tuple(held["choice_logprobs"])

@@ -23,7 +23,7 @@ class Standing(NamedTuple):
 
     `todo` are the places of the samples without an answer, `reused` the stored answers by sample id. Of some
     a later answer is stored, to the same words about other pictures: `hidden`. `ends` is where the journals
-    end, `last_run` their last run.
+    end, `last_run` their last run, `num_spoilt` how many of their lines are no answer.
     """
 
     todo: tuple[int, ...]
@@ -31,6 +31,7 @@ class Standing(NamedTuple):
     hidden: tuple[Prediction, ...]
     ends: Mapping[str, int]
     last_run: int
+    num_spoilt: int
 
 
 def standing(plan: Plan, folder: Path, fingerprint: str) -> Standing:
@@ -63,7 +64,9 @@ def standing(plan: Plan, folder: Path, fingerprint: str) -> Standing:
         reused[sample.id] = found
         if found is not same[-1]:
             hidden.append(found)
-    return Standing(tuple(todo), reused, tuple(hidden), stored.ends, stored.last_run)
+    return Standing(
+        tuple(todo), reused, tuple(hidden), stored.ends, stored.last_run, num_spoilt=len(stored.spoilt)
+    )
 
 
 def merged(plan: Plan, before: Standing, folder: Path) -> dict[str, Prediction]:

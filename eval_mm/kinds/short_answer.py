@@ -8,7 +8,7 @@ The published run scripts strip an answer before they write it down; here it is 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from eval_mm.data import Row
 from eval_mm.kinds.scoring import each
@@ -89,16 +89,20 @@ GQA_OFFICIAL = Rule(
 
 def to_sample(row: Row) -> Sample:
     """A vqa row as a sample; the target is the tuple of reference answers."""
-    return replace(to_open_sample(row), target=row.texts("answers"))
+    return _sample(row, row.texts("answers"))
 
 
 def to_open_sample(row: Row) -> Sample:
     """A row of a split whose answers need not be public."""
+    return _sample(row, row.texts("answers") if "answers" in row.fields else None)
+
+
+def _sample(row: Row, target: tuple[str, ...] | None) -> Sample:
     return Sample(
         id=row.identifier("id"),
         images=(row.image("image"),),
         question=row.text("question"),
-        target=row.texts("answers") if "answers" in row.fields else None,
+        target=target,
         metadata={name: value for name in TYPES if (value := row.optional(name)) is not None},
     )
 

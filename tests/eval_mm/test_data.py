@@ -33,6 +33,7 @@ BAD_ROWS = [
     ("absolute image", changed(0, image="/etc/passwd"), 1, "image", "data root"),
     ("image outside", changed(0, image="a/../../b.png"), 1, "image", "data root"),
     ("image empty", changed(0, image=""), 1, "image", "data root"),
+    ("image of another system", changed(0, image="a\\b.png"), 1, "image", "data root"),
     ("width zero", changed(1, width=0), 2, "width", "above 0"),
     ("width as text", changed(1, width="640"), 2, "width", "whole number"),
     ("height as fraction", changed(1, height=1.5), 2, "height", "whole number"),
@@ -79,6 +80,12 @@ def test_not_utf8(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not UTF-8") as caught:
         load(TASK, find_root(tmp_path))
     assert str(caught.value).startswith(f"{file}:3: ")
+
+
+def test_a_picture_has_one_name(tmp_path: Path) -> None:
+    """Two spellings of one path are one picture: it is read once, and its questions are asked together."""
+    write_data(tmp_path, changed(0, image="./pictures//./0.png/"))
+    assert load(TASK, find_root(tmp_path)).samples[0].images[0].path == "pictures/0.png"
 
 
 @pytest.mark.parametrize("text", ["", "\n\n  \n"])
