@@ -21,6 +21,8 @@ from eval_mm.stats import ROUNDING, Units, cluster_of, number
 TOLERANCE = 1e-6
 """How far sums of the same scores may be apart, on the published scale."""
 
+NOTHING = Score(0.0, "", "")
+
 
 @dataclass(frozen=True, slots=True)
 class Changed:
@@ -43,9 +45,10 @@ class TaskComparison:
 
     `numbers` are the headline numbers by name, on the samples of both runs; empty where `refused` says why
     there are none. `num_samples` counts the compared, `num_left_out` those of the first and of the second
-    run only. `gained` and `lost` are the ids of samples that the second run did better and worse, in the
-    order of the data; `changed` are some of each with both answers, the greatest changes first. `clusters`
-    are what was counted together: "pictures", or "samples" where it is not known which share a picture.
+    run only, `num_torn` those of both that count together with one of these. `gained` and `lost` are the ids
+    of samples that the second run did better and worse, in the order of the data; `changed` are some of each
+    with both answers, the greatest changes first. `clusters` are what was counted together: "pictures", or
+    "samples" where it is not known which share a picture.
     `marks` say for each run what keeps its number from standing beside published ones.
     """
 
@@ -59,6 +62,7 @@ class TaskComparison:
     changed: tuple[Changed, ...]
     clusters: str
     marks: tuple[tuple[str, ...], tuple[str, ...]]
+    num_torn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +117,12 @@ def compare_task(name: str, a: Run, b: Run, data: Path | None, show: int | None)
         hint = "; those of a judge are compared with --protocol judge-<hash>" if why != "not public" else ""
         return replace(nothing, refused=f"no scores: the answers are {why}{hint}")
     one, other = _side(a, name), _side(b, name)
-    ids, rows = [sample for sample in one.scores.ids if sample in other.places], None
-    if task is not None:
-        rows = find_rows(task, (a, b), results[0], data)
-    if results[0].config.get("data_sha256") != results[1].config.get("data_sha256"):
-        others = None if task is None else find_rows(task, (b, a), results[1], data)
+    ids = [sample for sample in one.scores.ids if sample in other.places]
+    rows = others = None if task is None else find_rows(task, (a, b), results[0], data)
+    files, parts = ([result.config.get(key) for result in results] for key in ("data_sha256", "selection"))
+    if task is not None and (files[0] != files[1] or parts[0] != parts[1]):
+        others = find_rows(task, (b, a), results[1], data)
+    if files[0] != files[1]:
         if rows is None or others is None:
             return replace(
                 nothing, refused="the runs were asked different files, which are not both at hand any more"
@@ -130,10 +135,17 @@ def compare_task(name: str, a: Run, b: Run, data: Path | None, show: int | None)
         return replace(nothing, refused="no sample in common", num_left_out=left_out)
     if rows is not None and not all(sample in rows for sample in ids):
         rows = None
+    whole = ids
+    if any(left_out) and task is not None and rows is not None and others is not None:
+        whole = _not_torn(task, {**others, **rows}, ids)
+    num_torn, ids = len(ids) - len(whole), whole
+    nothing = replace(nothing, num_left_out=left_out, num_torn=num_torn)
+    if not ids:
+        return replace(nothing, refused="no sample in common that counts alone or with all it belongs to")
     try:
         numbers, clusters = _numbers(name, task, rows, (one, other), ids, any(left_out))
     except _Refused as refused:
-        return replace(nothing, refused=str(refused), num_left_out=left_out)
+        return replace(nothing, refused=str(refused))
     moved = {sample: other.worth(sample) - one.worth(sample) for sample in ids}
     gained = [sample for sample in ids if moved[sample] > ROUNDING]
     lost = [sample for sample in ids if moved[sample] < -ROUNDING]
@@ -146,12 +158,25 @@ def compare_task(name: str, a: Run, b: Run, data: Path | None, show: int | None)
         nothing,
         numbers=numbers,
         num_samples=len(ids),
-        num_left_out=left_out,
         gained=tuple(gained),
         lost=tuple(lost),
         changed=_changed(name, task, shown, one, other),
         clusters=clusters,
     )
+
+
+def _not_torn(task: Task, known: Mapping[str, Sample], ids: Sequence[str]) -> list[str]:
+    """The samples without those that count together with one that is left out.
+
+    Rotations of a question (MMBench) and questions about a picture (MME) make one value: with fewer of them a
+    question is right more often.
+    """
+    units = {} if task.headline is None else task.headline(list(known.values()), [NOTHING] * len(known))
+    if sum(len(one.values) for one in units.values()) in (0, len(known)):
+        return list(ids)
+    kept = set(ids)
+    torn = {cluster_of(sample) for name, sample in known.items() if name not in kept}
+    return [name for name in ids if cluster_of(known[name]) not in torn]
 
 
 class _Refused(Exception):

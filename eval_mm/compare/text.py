@@ -38,7 +38,8 @@ def _runs(found: Comparison) -> str:
 def _differences(found: Comparison, width: int, terminal: int | None) -> str:
     names = [task.task for task in found.tasks]
     if not found.differences:
-        return "Model, prompts, scorers, data and programs are the same."
+        same = "The same model, prompts, scorers, data and programs, as far as the runs tell."
+        return textwrap.fill(same, width)
     rows = [("what differs", *SIDES, "tasks")]
     for one in found.differences:
         where = "all" if len(one.tasks) == len(names) else ", ".join(one.tasks)
@@ -116,17 +117,22 @@ def left_out(found: Comparison) -> Iterator[str]:
     yield from (f"not compared: {', '.join(names)}: {why}" for why, names in refused.items())
     for place, side in enumerate(SIDES):
         counts = [
-            f"{task.num_left_out[place]:,} samples of {task.task}"
-            for task in found.tasks
-            if task.num_left_out[place]
+            _samples_of(task, task.num_left_out[place]) for task in found.tasks if task.num_left_out[place]
         ]
         if counts:
             yield f"left out, scored in {side} only or of another row: {', '.join(counts)}"
+    torn = [_samples_of(task, task.num_torn) for task in found.tasks if task.num_torn]
+    if torn:
+        yield f"left out, since they count together with such samples: {', '.join(torn)}"
     for side, names in zip(SIDES, found.only, strict=True):
         if names:
             yield f"only {side} has {', '.join(names)}"
     for side, run in zip(SIDES, (found.first, found.second), strict=True):
         yield from (f"{side}: {problem}" for problem in run.problems)
+
+
+def _samples_of(task: TaskComparison, number: int) -> str:
+    return f"{number:,} {'sample' if number == 1 else 'samples'} of {task.task}"
 
 
 def words(found: Comparison) -> Iterator[str]:
@@ -150,9 +156,9 @@ def words(found: Comparison) -> Iterator[str]:
     if groups[0]:
         yield f"No difference can be shown on {', '.join(groups[0])}."
     if same:
-        yield f"No difference at all, sample by sample, on {', '.join(same)}."
+        yield f"The same scores, sample by sample, on {', '.join(same)}."
     if nothing:
-        yield f"One picture is too little to say anything on {', '.join(nothing)}."
+        yield f"Too few pictures to say anything on {', '.join(nothing)}."
 
 
 def _lines(lines: Iterator[str], width: int) -> str:

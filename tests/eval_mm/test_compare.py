@@ -19,6 +19,7 @@ from eval_mm.compare.text import render
 from eval_mm.data import find_root, load
 from eval_mm.errors import DataError, UserError
 from eval_mm.schema import ModelInfo, Prediction, Request
+from eval_mm.stats import cluster_of
 from eval_mm.tasks import get
 from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, rows, write_data
 
@@ -97,8 +98,8 @@ def test_a_run_and_itself(runs: tuple[Path, Path]) -> None:
     assert (number.difference, number.p, number.p_holm, number.better) == (0.0, 1.0, 1.0, 0)
     assert found.differences == ()
     text = render(found)
-    assert "No difference at all, sample by sample, on refcoco_val." in text
-    assert "are the same." in text
+    assert "The same scores, sample by sample, on refcoco_val." in text
+    assert "The same model, prompts" in text
 
 
 def test_failed_and_unread_answers_count_0(data: Path, tmp_path: Path) -> None:
@@ -306,6 +307,23 @@ def test_sums_and_groups_are_compared_as_they_are_published(
         for run, value in (("Yes", number.first), ("No", number.second)):
             stored = json.loads((tmp_path / run / task / "result.json").read_text(encoding="utf-8"))
             assert stored["metrics"][name]["value"] == pytest.approx(value)
+
+
+@pytest.mark.parametrize("task", ["mme", "mmbench_dev"])
+def test_a_value_is_made_of_all_its_rows(task: str, tmp_path: Path) -> None:
+    """Of a question of which one run was asked a part, the part was compared: it is right more often."""
+    limit = 5
+    whole = tmp_path / "whole"
+    eval_mm.evaluate(YesModel("Yes"), task, "demo", out=whole)  # type: ignore[arg-type]
+    eval_mm.evaluate(YesModel("No"), task, "demo", out=tmp_path / "part", limit=limit)  # type: ignore[arg-type]
+    compared = compare_runs(whole, tmp_path / "part")
+    (found,) = compared.tasks
+    rows = load(get(task), find_root("demo")).samples
+    asked, later = ({cluster_of(row) for row in part} for part in (rows[:limit], rows[limit:]))
+    kept = [row for row in rows[:limit] if cluster_of(row) in asked - later]
+    assert (found.num_samples, found.num_torn) == (len(kept), limit - len(kept))
+    assert 0 < len(kept) < limit
+    assert f"count together with such samples: {limit - len(kept)} sample" in render(compared)
 
 
 def test_p_values_are_corrected_over_the_tasks(data: Path, tmp_path: Path) -> None:
