@@ -47,7 +47,9 @@ def differences(first: Run, second: Run, names: Sequence[str]) -> tuple[Differen
             pair = one.get(what, ABSENT), other.get(what, ABSENT)
             if pair[0] != pair[1] and not (what == PROMPT and _asks_alike(task, *pair)):
                 found.setdefault((what, *pair), []).append(task)
-    order = {what: place for place, what in enumerate(dict.fromkeys(what for what, _, _ in found))}
+    parts = (_asked, _programs)
+    whats = [what for part in parts for name in names for run in (first, second) for what in part(run, name)]
+    order = {what: place for place, what in enumerate(dict.fromkeys(whats))}
     ranked = sorted(found.items(), key=lambda one: order[one[0][0]])
     return tuple(
         Difference(what, _shown(one), _shown(other), tuple(where)) for (what, one, other), where in ranked
@@ -56,6 +58,12 @@ def differences(first: Run, second: Run, names: Sequence[str]) -> tuple[Differen
 
 def facts(run: Run, task: str) -> dict[str, str]:
     """All that made a run's number of a task besides the answers, as text by name; most telling first."""
+    found = _asked(run, task) | _programs(run, task)
+    return {name: text for name, text in found.items() if text}
+
+
+def _asked(run: Run, task: str) -> dict[str, str]:
+    """Who was asked what, and how; an empty text keeps the place of what is not known."""
     result = run.results[task]
     found = {
         "model": result.model,
@@ -67,15 +75,20 @@ def facts(run: Run, task: str) -> dict[str, str]:
         "samples": f"{result.num_samples:,}",
         "failed samples": f"{result.num_errors:,}",
     }
-    found |= {NAMES.get(name, name.replace("_", " ")): text for name, text in _flat(result.config).items()}
-    record = _record(run, result)
+    return found | {
+        NAMES.get(name, name.replace("_", " ")): text for name, text in _flat(result.config).items()
+    }
+
+
+def _programs(run: Run, task: str) -> dict[str, str]:
+    """What the answers were made with."""
+    record = _record(run, run.results[task])
     told = {
         name: record[name]
         for name in ("compute", "python", "packages", "git_commit", "machine")
         if name in record
     }
-    found |= {name.replace("_", " ").removeprefix("packages "): text for name, text in _flat(told).items()}
-    return {name: text for name, text in found.items() if text}
+    return {name.replace("_", " ").removeprefix("packages "): text for name, text in _flat(told).items()}
 
 
 def _asks_alike(task: str, one: str, other: str) -> bool:

@@ -171,6 +171,20 @@ def test_what_differs_comes_first(data: Path, tmp_path: Path) -> None:
     assert text.index("checkpoint") < text.index("95 % interval")
 
 
+def test_what_was_asked_stands_before_programs(data: Path, tmp_path: Path) -> None:
+    """What only the second run or a later task has came last, below versions that explain nothing."""
+    write_data(data, rows(4), "refcoco_testA")
+    both = f"{TASK},refcoco_testA"
+    first, second = ask(data, tmp_path / "a", task=both), ask(data, tmp_path / "b", task=both)
+    result = json.loads((second / "refcoco_testA/result.json").read_text(encoding="utf-8"))
+    config = result["config"] | {"few_shot": {"shots": 2}}
+    edit(second / "refcoco_testA/result.json", {"config": config, "version": 7})
+    manifest = json.loads((second / "manifest.json").read_text(encoding="utf-8"))
+    edit(second / "manifest.json", {"runs": [manifest["runs"][0] | {"git_commit": "c"}]})
+    whats = [one.what for one in compare_runs(first, second).differences]
+    assert whats == ["task version", "few shot shots", "git commit"]
+
+
 def test_what_differs_in_some_tasks_only(data: Path, tmp_path: Path) -> None:
     """A line for each task of a long run would hide the one that matters."""
     write_data(data, rows(4), "refcoco_testA")
