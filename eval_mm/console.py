@@ -96,15 +96,28 @@ def told(error: BaseException) -> str:
 def align(rows: Sequence[Sequence[str]], left: Set[int] = frozenset({0}), heads: int = 1) -> str:
     """Rows as aligned columns, a rule below the first `heads`; those in `left` to the left, others right."""
     rows = [[printable(cell) for cell in row] for row in rows]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(seen_length(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = [
         "  ".join(
-            cell.ljust(width) if column in left else cell.rjust(width)
+            f"{cell}{blanks}" if column in left else f"{blanks}{cell}"
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            for blanks in [" " * (width - seen_length(cell))]
         ).rstrip()
         for row in rows
     ]
-    return "\n".join([*lines[:heads], "-" * max(len(line) for line in lines), *lines[heads:]])
+    return "\n".join([*lines[:heads], "-" * max(map(seen_length, lines)), *lines[heads:]])
+
+
+def seen_length(text: str) -> int:
+    """The columns that a line takes on a terminal: two for a wide letter, none for an accent on another."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # not needed by what only prints ASCII
+
+    return sum(
+        0 if unicodedata.category(char) in ("Mn", "Me") else 1 + (unicodedata.east_asian_width(char) in "WF")
+        for char in text
+    )
 
 
 def seen_width() -> int | None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from eval_mm.compare.runs import Comparison
 from eval_mm.compare.task import Changed, TaskComparison
-from eval_mm.console import align, count, printable
+from eval_mm.console import align, count, printable, seen_length
 from eval_mm.paired import POWER, SIGNIFICANT, Paired
 from eval_mm.report.plain import fitted
 from eval_mm.schema import Score
@@ -44,7 +44,7 @@ def _differences(found: Comparison, width: int, terminal: int | None) -> str:
     for one in found.differences:
         where = "all" if len(one.tasks) == len(names) else ", ".join(one.tasks)
         rows.append((one.what, one.first, one.second, where))
-    used = sum(max(len(row[column]) for row in rows) + 2 for column in range(3))
+    used = sum(max(seen_length(row[column]) for row in rows) + 2 for column in range(3))
     rows = [(*row[:3], _cut(row[3], max(20, width - used))) for row in rows]
     return fitted(rows, {0, 1, 2, 3}, terminal)
 
@@ -76,7 +76,7 @@ def _evidence(tasks: Sequence[TaskComparison], width: int, terminal: int | None)
         f"which B has the higher, the lower score."
     )
     table = align(rows, {0, 5})
-    if terminal is not None and max(map(len, table.splitlines())) > terminal:
+    if terminal is not None and max(map(seen_length, table.splitlines())) > terminal:
         notes = [f"{row[0]}: {row[5]}" for row in rows[1:] if row[5]]
         table = "\n".join(
             [fitted([row[:5] for row in rows], {0}, terminal), _lines(iter(notes), width)]

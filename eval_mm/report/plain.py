@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence, Set
 
-from eval_mm.console import align, printable
+from eval_mm.console import align, printable, seen_length
 from eval_mm.report.cells import Table
 from eval_mm.report.layout import NOTE, Box, Group, Layout, layout
 from eval_mm.report.ranking import BEST
@@ -21,9 +21,9 @@ def render(tables: Sequence[Table], remarks: Sequence[str], width: int | None = 
 def fitted(rows: Sequence[Sequence[str]], left: Set[int], width: int | None, labels: int = 1) -> str:
     """Rows below a heading, aligned; wider than `width` in parts, with the first `labels` columns in each."""
     text = align(rows, left)
-    if width is None or max(map(len, text.splitlines())) <= width:
+    if width is None or max(map(seen_length, text.splitlines())) <= width:
         return text
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(map(seen_length, column)) for column in zip(*rows, strict=True)]
     first = list(range(labels))
     grids = []
     for part in _split(widths[labels:], width - sum(widths[:labels]) - 2 * (labels - 1)):
@@ -39,7 +39,7 @@ def _table(table: Table, width: int | None) -> str:
     columns = [_aligned([line.boxes[place] for line in lines]) for place in range(len(shape.heads))]
     grids = [_grid(shape, columns, range(len(columns)), noted=shape.has_notes)]
     below = list(shape.below)
-    if width is not None and max(map(len, grids[0].splitlines())) > width:
+    if width is not None and max(map(seen_length, grids[0].splitlines())) > width:
         grids = [_grid(shape, columns, part, noted=False) for part in _parts(shape, columns, width)]
         below += [f"{line.label}: {line.note}" for line in lines if line.note]
     below += [f"[{number}] {text}" for number, text in enumerate(table.footnotes, 1)]
@@ -70,8 +70,10 @@ def _parts(shape: Layout, columns: Sequence[Sequence[str]], width: int) -> list[
     """The columns that stand together, as many as `width` takes beside the labels, and one at least."""
     labels = [_title(group) for group in shape.groups if group.title]
     labels += [line.label for group in shape.groups for line in group.lines]
-    needed = [max(map(len, [*head, *texts])) for head, texts in zip(shape.heads, columns, strict=True)]
-    return _split(needed, width - max(map(len, labels)))
+    needed = [
+        max(map(seen_length, [*head, *texts])) for head, texts in zip(shape.heads, columns, strict=True)
+    ]
+    return _split(needed, width - max(map(seen_length, labels)))
 
 
 def _split(widths: Sequence[int], room: int) -> list[list[int]]:

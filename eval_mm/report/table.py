@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from eval_mm.console import align, printable
+from eval_mm.console import align, printable, seen_length
 from eval_mm.report.cells import error_of
 from eval_mm.report.notes import marks, shots_of
 from eval_mm.report.published import REFERENCE_MODEL, reference_figures
@@ -84,7 +84,7 @@ def _tells(rows: Sequence[Sequence[str]], column: str) -> bool:
 
 
 def _width(text: str) -> int:
-    return max(map(len, text.splitlines()))
+    return max(map(seen_length, text.splitlines()))
 
 
 def _row(result: Result, name: str | None, time: float | None) -> tuple[str, ...]:

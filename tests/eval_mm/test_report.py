@@ -86,3 +86,9 @@ def test_no_figure_stands_beside_what_was_asked_otherwise(asked: dict[str, Any])
 def test_columns_line_up() -> None:
     """Text to the left, numbers to the right."""
     assert align([("a", "n"), ("bcd", "10")], left={0}) == "a     n\n-------\nbcd  10"
+
+
+def test_columns_line_up_on_the_terminal() -> None:
+    """Chinese letters take two columns and an accent on a letter none: their rows were shifted."""
+    lines = align([("漢字", "1"), ("e\u0301", "22"), ("abcdef", "333")], left={0}).splitlines()
+    assert lines == ["漢字      1", "-----------", "e\u0301        22", "abcdef  333"]
