@@ -311,5 +311,5 @@ class _Run:
             self._empty_cache()
             log.warning("out of memory (%s): everything begins again, %s", trouble, engine.limits)
         else:
-            key = next(key for key in images if not pictures.is_ready(key))
-            pictures.errors[key] = out_of_memory(trouble)
+            left = (key for key in images if not pictures.is_ready(key) and key not in pictures.errors)
+            pictures.errors[next(left)] = out_of_memory(trouble)

@@ -375,34 +375,6 @@ def watched(query: Query, told: dict[Hashable, list[int]]) -> Query:
     return replace(query, on_token=told.setdefault(query.id, []).append)
 
 
-@pytest.mark.parametrize("cache_tokens", [45, 60, 100_000])
-def test_each_token_is_told_once(small: QwenVL, cache_tokens: int) -> None:
-    """A row that begins again for want of memory must not say its first words twice, nor lose one; the stop
-    id is not told.
-    """
-    told: dict[Hashable, list[int]] = {}
-    queries = [
-        Query(number, (*span(small.config), number, 3), (number % 2,), max_new_tokens=8 + number)
-        for number in range(8)
-    ]
-    expected = [oracle(small, query) for query in queries]
-    stop = expected[5].ids[4]
-    queries[5] = replace(queries[5], stop_ids=frozenset([stop]))
-    expected[5] = oracle(small, queries[5])
-    assert_same(ask(small, [watched(query, told) for query in queries], cache_tokens=cache_tokens), expected)
-    assert {name: tuple(ids) for name, ids in told.items()} == {answer.id: answer.ids for answer in expected}
-
-
-def test_a_long_answer_that_begins_again(small: QwenVL, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What does not fit behind the prompt is fed token by token, and neither told nor chosen anew."""
-    monkeypatch.setattr("qwen_vl.rows.MAX_SUFFIX", 5)
-    told: dict[Hashable, list[int]] = {}
-    queries = [Query(number, (number, 3), max_new_tokens=20) for number in range(4)]
-    expected = [oracle(small, query) for query in queries]
-    assert_same(ask(small, [watched(query, told) for query in queries], cache_tokens=70), expected)
-    assert {name: tuple(ids) for name, ids in told.items()} == {answer.id: answer.ids for answer in expected}
-
-
 def test_who_is_cancelled(small: QwenVL) -> None:
     """Nobody computes for a client that left: waiting, decoding or ranked, it ends at the next step, once,
     with what was said so far, and its slot goes to the next.

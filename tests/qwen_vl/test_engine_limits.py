@@ -249,6 +249,20 @@ def test_no_room_for_a_picture(small: QwenVL, short: Short) -> None:
     assert_same(found, expected)
 
 
+def test_no_room_for_a_picture_beside_one_that_cannot_be_read(small: QwenVL, short: Short) -> None:
+    """The want of memory was recorded of the picture that had an error already, again and again for ever."""
+
+    def load(key: Hashable) -> Tensor:
+        if key == "torn":
+            raise OSError("torn.png cannot be read")
+        return picture(key)
+
+    short.pictures(0)
+    query = Query(0, (*span(small.config), *span(small.config), 1), ("torn", 1))
+    (answer,) = Engine(small, vision_batch=1, check=True).answer([query], load)
+    assert isinstance(answer.error, OSError)
+
+
 @pytest.mark.parametrize(
     "error",
     [MemoryError("numpy"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED"), torch.OutOfMemoryError("cuda")],
