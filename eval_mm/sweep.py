@@ -94,17 +94,19 @@ def sweep_jobs(sweep: Sweep, fetch: bool = True) -> Jobs:
     for table in sweep.models:
         try:
             info = described(table.model, table.settings, fetch)
-            chats = []
+            chats: dict[Path, NeedsChatError] = {}
             for protocol in sweep.ways:
                 way = replace(wanted, protocol=protocol)
                 out = Path(sweep.out or RUNS, table.folder(protocol))
                 try:
                     planned = plan(way, info, table.settings.variant())
                 except NeedsChatError as error:
-                    chats.append(f"{out} is left out: {error}")
+                    chats[out] = error
                 else:
                     jobs.append(Job(table.model, table.settings, info, out, way, planned))
-            (problems if len(chats) == len(sweep.ways) else notes).extend(chats)
+            if len(chats) == len(sweep.ways):
+                raise next(iter(chats.values()))
+            notes += [f"{out} is left out: {error}" for out, error in chats.items()]
         except UserError as error:
             problems.append(f"{table.place}: {error}")
     return Jobs(tuple(jobs), tuple(problems), tuple(notes))

@@ -53,6 +53,7 @@ KEYS = (
 )
 OWN_KEYS = ("model", "name")
 """Of one model, besides the fields of Settings."""
+MODEL_KEYS = (*OWN_KEYS, *(field.name for field in fields(Settings)))
 
 LARGEST_FILE = 1 << 20
 
@@ -79,9 +80,11 @@ class _Reader:
     def __init__(self, path: Path):
         self.path = path
         try:
-            if path.stat().st_size > LARGEST_FILE:
+            with path.open("rb") as file:
+                raw = file.read(LARGEST_FILE + 1)  # its size is not asked: a pipe has none
+            if len(raw) > LARGEST_FILE:
                 raise DataError(path, f"more than {LARGEST_FILE:,} bytes: no sweep")
-            self.text = path.read_text(encoding="utf-8-sig")
+            self.text = raw.decode("utf-8-sig")
             self.values = tomllib.loads(self.text)
         except OSError as error:
             raise UserError(f"--config {path}: cannot be read ({error.strerror})") from None
@@ -123,8 +126,9 @@ class _Reader:
         if key in ("tasks", "protocols", "metrics"):
             self._texts(key, value)
         elif key in ("limit", "sample", "few_shot", "seed"):
-            if type(value) is not int or (value < 1 and key != "seed"):
-                raise self._error(key, f"expected a whole number above 0, got {_shown(value)}")
+            least = 0 if key == "seed" else 1
+            if type(value) is not int or value < least:
+                raise self._error(key, f"expected a whole number from {least} on, got {_shown(value)}")
         elif key != "models":
             self._text(key, value)
 
@@ -155,10 +159,11 @@ class _Reader:
             raise self._error("models", "is one table; each model is a table [[models]], in double brackets")
         if not isinstance(tables, list) or not tables or not all(isinstance(one, dict) for one in tables):
             raise self._error("models", 'expected a table [[models]] with model = "..." for each model')
+        for number, table in enumerate(tables, 1):
+            self._known(table, MODEL_KEYS, number)
         return tables
 
     def _model(self, table: dict[str, Any], number: int, instead: Mapping[str, Any]) -> ModelTable:
-        self._known(table, (*OWN_KEYS, *(field.name for field in fields(Settings))), number)
         if "model" not in table:
             raise self._error("model", f"missing in [[models]] {number}", number)
         for key in OWN_KEYS:
@@ -200,6 +205,8 @@ class _Reader:
 
     def _known(self, table: Mapping[str, Any], keys: Sequence[str], number: int = 0) -> None:
         for key in table:
+            if number and key in KEYS:  # TOML has it so: what follows [[models]] is of that model
+                raise self._error(key, "is of the whole sweep; put it above the first [[models]]", number)
             if key not in keys:
                 raise self._error(
                     key, f"unknown; {did_you_mean(key, keys)}known are {', '.join(keys)}", number

@@ -131,8 +131,15 @@ ERRORS = {
     ),
     "unknown metric": (HEAD + 'metrics = ["blue"]\n' + ECHO, ":2: field 'metrics': --metrics blue: none of"),
     "no such data": (HEAD + 'data = "nope"\n' + ECHO, ":2: field 'data': --data nope: no such folder"),
-    "limit zero": ("limit = 0\n" + HEAD + ECHO, ":1: field 'limit': expected a whole number above 0, got 0"),
-    "limit true": ("limit = true\n" + HEAD + ECHO, ":1: field 'limit': expected a whole number above 0"),
+    "limit zero": (
+        "limit = 0\n" + HEAD + ECHO,
+        ":1: field 'limit': expected a whole number from 1 on, got 0",
+    ),
+    "limit true": ("limit = true\n" + HEAD + ECHO, ":1: field 'limit': expected a whole number from 1 on"),
+    "seed below 0": (
+        "sample = 2\nseed = -1\n" + HEAD + ECHO,
+        ":2: field 'seed': expected a whole number from 0 on, got -1",
+    ),
     "limit and sample": ("limit = 1\nsample = 2\n" + HEAD + ECHO, ":2: field 'sample': excludes limit"),
     "seed alone": ("seed = 1\n" + HEAD + ECHO, ":1: field 'seed': is for sample and few_shot"),
     "one table": (HEAD + '[models]\nmodel = "echo"\n', ":2: field 'models': is one table"),
@@ -144,6 +151,15 @@ ERRORS = {
     "a path as name": (HEAD + ECHO + 'name = "../x"\n', ":4: field 'name': expected the name of one folder"),
     "unknown dtype": (HEAD + ECHO + 'dtype = "int4"\n', ":4: field 'dtype': invalid choice: 'int4'"),
     "a list of devices": (HEAD + ECHO + 'device = ["cpu"]\n', ":4: field 'device': expected one value"),
+    "tasks below the models": (
+        ECHO + HEAD,
+        ":3: field 'tasks': is of the whole sweep; put it above the first [[models]]",
+    ),
+    "limit of the last model": (HEAD + ECHO + ECHO + "limit = 3\n", ":6: field 'limit': is of the whole"),
+    "only chats": (
+        HEAD + 'protocols = ["instruct"]\n[[models]]\nmodel = "demo"\ndevice = "cpu"\n',
+        "error: sweep.toml:4: field 'model': demo is a base model without a chat format",
+    ),
     "not of this model": (HEAD + ECHO + "batch_tokens = 9\n", ":3: field 'model': --batch-tokens is not for"),
     "model twice": (
         HEAD + ECHO + ECHO + 'name = "b"\n',
