@@ -36,11 +36,11 @@ BARS_FROM, BARS_TO, PUBLISHED_AT = -0.42, 0.3, 0.4
 """Where a benchmark's bars stand beside its tick, and the published figures beside them."""
 
 
-def bars(table: Table, remarks: list[str]) -> Any:
-    """The chart of a table."""
+def bars(table: Table, remarks: list[str], looks: Sequence[str] = ()) -> Any:
+    """The chart of a table; `looks` are those that its runs have in other charts too."""
     from matplotlib.figure import Figure
 
-    runs = drawable(table.rows, remarks)
+    runs = drawable(table.rows, remarks, looks)
     others = [row for row in table.rows if row.group != RUNS]
     panels: dict[float, list[int]] = {}
     for place, column in enumerate(table.columns):
@@ -89,10 +89,10 @@ def _panel(
         for number, run in enumerate(runs):
             if (cell := run.cells[place]) is not None:
                 at = slot + BARS_FROM + width * (number + 0.5)
-                _bar(axis, at, 0.92 * width, cell, number, run.label)
+                _bar(axis, at, 0.92 * width, cell, run)
                 interval = cell.metric.ci95 if cell.metric is not None else None
                 values += [cell.value, *(interval or ())]
-                drawn.append((at, number, cell.value))
+                drawn.append((at, run.look, cell.value))
         for row in others:
             if (cell := row.cells[place]) is not None:
                 _published(
@@ -100,30 +100,30 @@ def _panel(
                 )
                 values.append(cell.value)
     end = max(top, *values)
-    for at, number, value in drawn:
+    for at, look, value in drawn:
         if abs(value) < LEAST_BAR * end:
             ends = [at - 0.46 * width, at + 0.46 * width]
-            axis.plot(ends, [0, 0], color=COLOURS[number], lw=3, solid_capstyle="butt", clip_on=False)
+            axis.plot(ends, [0, 0], color=COLOURS[look], lw=3, solid_capstyle="butt", clip_on=False)
     axis.set_ylim(1.02 * min(values), 1.02 * end)
     axis.set_xlim(-0.6, len(places) - 0.4)
     axis.yaxis.grid(True, linewidth=0.4, alpha=0.5)
     axis.set_axisbelow(True)
 
 
-def _bar(axis: Any, at: float, width: float, cell: Cell, number: int, label: str) -> None:
+def _bar(axis: Any, at: float, width: float, cell: Cell, run: Series) -> None:
     """A bar with its interval; pale with a dashed edge where the number may not be compared."""
     comparable = isinstance(cell.origin, Result) and alike(cell.origin) is not None
     axis.bar(
         at,
         cell.value,
         width,
-        color=COLOURS[number],
+        color=COLOURS[run.look],
         alpha=1.0 if comparable else 0.45,
-        hatch=HATCHES[number],
+        hatch=HATCHES[run.look],
         edgecolor="black",
         linestyle="-" if comparable else "--",
         linewidth=0.6,
-        label=label,
+        label=run.label,
     )
     if cell.metric is not None and cell.metric.ci95 is not None:
         low, high = cell.metric.ci95

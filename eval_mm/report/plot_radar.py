@@ -16,6 +16,7 @@ from eval_mm.report.plot_series import (
     drawable,
     heading,
     is_reference,
+    looks_of,
     top_of,
 )
 
@@ -50,9 +51,9 @@ def radar(tables: Sequence[Table], remarks: list[str]) -> Any:
         for place, column in enumerate(columns)
     ]
     closed = [*angles, angles[0]]
-    for number, run in enumerate(runs):
+    for run in runs:
         heights = _heights(run, ends)
-        look = {"color": COLOURS[number], "marker": MARKERS[number]}
+        look = {"color": COLOURS[run.look], "marker": MARKERS[run.look]}
         axis.plot(
             closed,
             [*heights, heights[0]],
@@ -64,7 +65,7 @@ def radar(tables: Sequence[Table], remarks: list[str]) -> Any:
             **look,
         )
         if not any(map(math.isnan, heights)):
-            axis.fill(angles, heights, color=COLOURS[number], alpha=0.08)
+            axis.fill(angles, heights, color=COLOURS[run.look], alpha=0.08)
     if reference is not None:
         heights = _heights(reference, ends)
         look = {"color": "black", "linestyle": ":", "marker": "D"}
@@ -118,7 +119,8 @@ def _spokes(tables: Sequence[Table], remarks: list[str]) -> tuple[list[Column], 
     columns = [column for column in found if any(column in own for own in cells.values() or [published])]
     rows = [Row(name, RUNS, tuple(map(own.get, columns))) for name, own in cells.items()]
     reference = Series(REFERENCE, tuple(map(published.get, columns))) if published else None
-    return columns, drawable([row for row in rows if any(row.cells)], remarks), reference
+    drawn = drawable([row for row in rows if any(row.cells)], remarks, looks_of(tables))
+    return columns, drawn, reference
 
 
 def _heights(series: Series, ends: Sequence[float]) -> list[float]:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from eval_mm.console import printable
 from eval_mm.report.boards import Column, Place
-from eval_mm.report.cells import Cell, Row
+from eval_mm.report.cells import Cell, Row, Table
 from eval_mm.report.leaderboards import RUNS
 from eval_mm.report.published import REFERENCE_NAMES
 
@@ -37,10 +37,11 @@ LABELLED = ("demo", "partial", "shots", "version")
 
 
 class Series(NamedTuple):
-    """What is drawn in one colour."""
+    """What is drawn in one colour; `look` is the place of that colour, its marker and its hatch."""
 
     label: str
     cells: tuple[Cell | None, ...]
+    look: int = 0
 
 
 def is_reference(row: Row) -> bool:
@@ -48,12 +49,25 @@ def is_reference(row: Row) -> bool:
     return row.group != RUNS and row.name in REFERENCE_NAMES
 
 
-def drawable(rows: Sequence[Row], remarks: list[str]) -> list[Series]:
+def looks_of(tables: Sequence[Table]) -> list[str]:
+    """The names of what is drawn, each at the place of its look: the same in every chart of these tables.
+
+    Empty where there are more than looks; then each chart counts its own.
+    """
+    rows = [row for table in tables for row in table.rows if row.group == RUNS]
+    names = list(dict.fromkeys([*(row.run for row in rows), *(row.name for row in rows)]))
+    return names if len(names) <= MOST_SERIES else []
+
+
+def drawable(rows: Sequence[Row], remarks: list[str], looks: Sequence[str] = ()) -> list[Series]:
     """The runs among the rows, as many as a chart can tell apart; the others are told in `remarks`."""
     runs = [row for row in rows if row.group == RUNS]
     if len(runs) > MOST_SERIES:
         remarks.append(f"charts: of {len(runs):,} runs the first {MOST_SERIES} are drawn")
-    return [Series(label_of(row), row.cells) for row in runs[:MOST_SERIES]]
+    return [
+        Series(label_of(row), row.cells, looks.index(row.name) if looks else place)
+        for place, row in enumerate(runs[:MOST_SERIES])
+    ]
 
 
 def label_of(row: Row) -> str:

@@ -15,6 +15,7 @@ from eval_mm.report.cells import Table
 from eval_mm.report.leaderboards import RUNS
 from eval_mm.report.plot_bars import bars
 from eval_mm.report.plot_radar import radar
+from eval_mm.report.plot_series import looks_of
 
 FORMATS: dict[str, dict[str, Any]] = {"png": {"Software": None}, "svg": {"Date": None, "Creator": None}}
 """With what is not to be said of where and when a file was made."""
@@ -71,6 +72,7 @@ def _figures(tables: Sequence[Table], remarks: list[str]) -> Iterator[tuple[str,
     if whole is not None:
         yield "radar", whole
     taken: set[str] = set()
+    looks = looks_of(tables)
     with_runs = [table for table in tables if RUNS in table.groups]
     for table in with_runs or tables:
         name = "".join(char if char.isalnum() else "_" for char in f"bars_{table.title.lower()}")[
@@ -79,4 +81,4 @@ def _figures(tables: Sequence[Table], remarks: list[str]) -> Iterator[tuple[str,
         while name in taken:
             name += "_"
         taken.add(name)
-        yield name, bars(table, remarks)
+        yield name, bars(table, remarks, looks)

@@ -15,6 +15,7 @@ from eval_mm.report import plots
 from eval_mm.report.leaderboards import leaderboards
 from eval_mm.report.plot_bars import bars
 from eval_mm.report.plot_radar import radar
+from eval_mm.report.plot_series import COLOURS, looks_of
 from eval_mm.report.plots import write_plots
 from eval_mm.report.runs import load_runs
 from eval_mm.schema import Metric, Result
@@ -182,6 +183,20 @@ def test_the_published_figures_alone(tmp_path: Path) -> None:
     drawn = write_plots(tables(tmp_path), tmp_path / "charts")
     assert len(drawn.files) == 12
     assert drawn.remarks == ()
+
+
+def test_a_run_has_one_colour_in_all_charts(tmp_path: Path) -> None:
+    """The colours of each chart began anew with its first run: a run was blue here and orange there."""
+    from matplotlib.colors import to_hex
+
+    sums = result("mme", 900.0, metric="mme_perception", model="n")
+    both = tables(tmp_path, boxes("m"), [*boxes("n"), sums], published=False)
+    looks = looks_of(both)
+    drawn = [bars(table, [], looks).axes[0].patches for table in both]
+    found = [{to_hex(patch.get_facecolor()).upper() for patch in patches} for patches in drawn]
+    assert found == [{COLOURS[0], COLOURS[1]}, {COLOURS[1]}]
+    assert [line.get_color() for line in radar(both, []).axes[0].lines] == [COLOURS[0], COLOURS[1]]
+    assert looks_of(tables(tmp_path / "many", *(boxes(f"m{n}") for n in range(9)))) == []
 
 
 def test_any_name_can_be_drawn(tmp_path: Path) -> None:
