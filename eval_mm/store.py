@@ -111,7 +111,7 @@ class TaskEntry:
             read = {"selection": selection, "model": model, "few_shot": few_shot, "variant": variant}
             entry = cls(**{**fields, **read, "on_request": tuple(fields.get("on_request", ()))})
             texts = [entry.data, entry.data_sha256, entry.protocol, model.name, model.fingerprint]
-            texts += [*(entry.own or {}).values(), *entry.on_request]
+            texts += [model.protocol, model.compute, *(entry.own or {}).values(), *entry.on_request]
             if not all(
                 isinstance(text, str) and text.isprintable() for text in texts
             ) or model.box_scale not in (*get_args(BoxScale), None):
@@ -121,7 +121,9 @@ class TaskEntry:
             return entry
         except (TypeError, ValueError, KeyError, AttributeError, UserError) as error:
             raise DataError(
-                folder / MANIFEST, f"not a manifest of this version ({error})", field="tasks"
+                folder / MANIFEST,
+                f"not a manifest of this version ({error}); delete it and run again, answers are reused",
+                field="tasks",
             ) from None
 
 
