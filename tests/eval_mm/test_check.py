@@ -331,16 +331,15 @@ def test_a_folder_that_is_none_is_exit_code_2(
     assert line.startswith(f"error: {tmp_path}")
 
 
+@pytest.mark.parametrize("field", ["compute", "protocol"])
 def test_a_model_of_another_kind_in_the_manifest_is_exit_code_2(
-    out: Path, capsys: pytest.CaptureFixture[str]
+    field: str, out: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What asking again reads of a manifest is checked where it is read, not met as a traceback."""
-    for name in ("compute", "protocol"):
-        manifest(out, lambda fields, name=name: fields["tasks"][TASK]["model"].update({name: 5}))  # type: ignore[index]
-        assert main(["check", str(out), "--invariance", "2"]) == 2
-        (line,) = capsys.readouterr().err.splitlines()
-        assert f"{out}/manifest.json: field 'tasks': not a manifest of this version" in line
-        manifest(out, lambda fields, name=name: fields["tasks"][TASK]["model"].update({name: "cpu"}))  # type: ignore[index]
+    manifest(out, lambda fields: fields["tasks"][TASK]["model"].update({field: 5}))  # type: ignore[index]
+    assert main(["check", str(out), "--invariance", "2"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{out}/manifest.json: field 'tasks': not a manifest of this version" in line
 
 
 class Moody(ScriptedModel):
