@@ -150,7 +150,10 @@ def _read_manifest(folder: Path) -> tuple[dict[str, Any], list[str]]:
     records = [record for record in runs if isinstance(record, dict)]
     problems = [f"{MANIFEST}: task '{name}' cannot be read" for name in tasks.keys() - known.keys()]
     if records and "finished" not in records[-1]:
-        problems.append("the last run has not ended: it was interrupted, or is still going on")
+        asked = records[-1].get("tasks")
+        left = [str(name) for name in asked if str(name) not in known] if isinstance(asked, list) else []
+        more = f"; not begun: {', '.join(left)}" if left else ""
+        problems.append(f"the last run has not ended: it was interrupted, or is still going on{more}")
     return {**manifest, "tasks": known, "runs": records}, problems
 
 

@@ -219,6 +219,18 @@ def test_half_finished_runs_are_listed(tmp_path: Path) -> None:
     )
 
 
+def test_tasks_that_were_not_begun_are_named(tmp_path: Path) -> None:
+    """Of a run killed in its first task of four the other three were not mentioned at all."""
+    folder = write_manifest(tmp_path / "run", "textvqa_val", finished=False)
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    manifest["runs"][0]["tasks"] = ["textvqa_val", "mme", 3]
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert load(folder).problems[0].endswith("still going on; not begun: mme, 3")
+    manifest["runs"][0]["finished"] = "-"
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert not any("not begun" in problem for problem in load(folder).problems)
+
+
 def test_a_run_that_never_began(tmp_path: Path) -> None:
     """A folder with nothing but its lock is what `results/runs/*` names after a failed start."""
     (tmp_path / "run").mkdir()
