@@ -41,7 +41,7 @@ class Ranking:
 
 @dataclass(slots=True, eq=False)
 class Row:
-    """A query, or those of its options that have one rotary stretch, on its way.
+    """A query, or some of its options, which have one rotary stretch, on its way.
 
     A row that begins again keeps its answer: some of it is read with the suffix, the rest is fed as if it
     were chosen once more. `known` counts the answer's tokens that were read, or will be in the next step.

@@ -7,7 +7,7 @@ given away in the next step.
 Pictures are told apart by their keys, never by token ids, so two pictures asked the same question share
 nothing. The rotary stretch belongs to the family too: beyond `seq_length` it depends on the length of the
 prompt, and only prompts of one stretch may share keys. Ranked options are read in one pass with the prompt's
-suffix and keep no slot.
+suffix, very many in several, and keep no slot.
 
 A row fits if the cache can hold it alone: neighbours that stand in its way begin again, and keep what they
 have said. So all rows that fit are answered, whatever is asked beside them.
@@ -16,7 +16,7 @@ Slots in use are always 0 .. n - 1, in the order of `active`: the last row moves
 """
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 
@@ -26,6 +26,8 @@ from qwen_vl.rows import MAX_FAMILY, NOWHERE, Family, Ranking, Row, Step, joined
 
 MAX_SQUARES = 1 << 21
 """Most scores of one head that the suffixes of one step may take, padded to the longest."""
+MAX_TAILS = 128
+"""Tokens of options that one row reads, for the same reason; more options are several rows."""
 
 
 @dataclass(slots=True)
@@ -70,19 +72,15 @@ class Scheduler:
         starts = [place for place, token in enumerate(query.ids) if token == self._image_start]
         image_end = starts[-1] + self._span if starts else 0
         ranking = Ranking() if query.options else None
-        by_alpha: dict[float, list[int]] = {}
-        for number, option in enumerate(query.options):
-            by_alpha.setdefault(self._stretch(len(query.ids) + len(option) - 1), []).append(number)
-        if not query.options:
-            by_alpha[self._stretch(len(query.ids))] = []
-        for alpha, options in by_alpha.items():
+        before = self.num_waiting
+        for alpha, options in self._rows(query):
             family = joined(self._open, query, alpha, image_end)
             if family is not self._open:
                 self._open = family
                 self.families.append(family)
-            family.waiting.append(Row(query, family, tuple(options), ranking))
+            family.waiting.append(Row(query, family, options, ranking))
             self.num_waiting += 1
-        return len(by_alpha)
+        return self.num_waiting - before
 
     def close(self) -> None:
         """No more queries will join the last family."""
@@ -200,6 +198,25 @@ class Scheduler:
         assert self.num_waiting == sum(len(family.waiting) for family in self.families)
         most = self.limits.cache_tokens if len(self.active) > 1 else self.most_tokens
         assert self.shape.tokens <= most, (self.shape, most)
+
+    def _rows(self, query: Query) -> Iterator[tuple[float, tuple[int, ...]]]:
+        """The rotary stretch and the options of each row that a query becomes."""
+        by_alpha: dict[float, list[int]] = {}
+        for number, option in enumerate(query.options):
+            by_alpha.setdefault(self._stretch(len(query.ids) + len(option) - 1), []).append(number)
+        for alpha, numbers in by_alpha.items():
+            options: list[int] = []
+            tokens = 0
+            for number in numbers:
+                tail = len(query.options[number]) - 1
+                if options and tokens + tail > MAX_TAILS:
+                    yield alpha, tuple(options)
+                    options, tokens = [], 0
+                options.append(number)
+                tokens += tail
+            yield alpha, tuple(options)
+        if not query.options:
+            yield self._stretch(len(query.ids)), ()
 
     def _can_begin(self, family: Family, ready: Callable[[Hashable], bool]) -> bool:
         return family is not self._open and (family.written or all(map(ready, family.images)))

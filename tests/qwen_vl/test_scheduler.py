@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from qwen_vl.budget import STEP, Limits
 from qwen_vl.queries import Query
 from qwen_vl.rows import MAX_FAMILY, MAX_SUFFIX, MIN_SHARED_TEXT, NOWHERE, Row, Step
-from qwen_vl.scheduler import Scheduler
+from qwen_vl.scheduler import MAX_TAILS, Scheduler
 
 START, QUERIES = 900, 3
 SPAN = (START, 902, 902, 902, 901)
@@ -155,6 +155,17 @@ def test_options_keep_no_slot() -> None:
     step = first_step(plans, *(about("a", number, options=options) for number in range(3)))
     assert [row.slot for row in step.starts] == [NOWHERE] * 3
     assert step.starts[0].num_tokens == 1 + 0 + 1 + 2
+
+
+def test_many_options_are_several_rows() -> None:
+    """Scores of options in one row are a square: a thousand of them took longer than one after another."""
+    plans = scheduler()
+    long = tuple(range(2 * MAX_TAILS))
+    options = (*(((1, 2, 3),) * MAX_TAILS), long, *(((1,),) * 500))
+    step = first_step(plans, about("a", 1, options=options))
+    assert [sum(map(len, row.tails())) for row in step.starts] == [MAX_TAILS, MAX_TAILS, len(long) - 1, 0]
+    assert [number for row in step.starts for number in row.options] == list(range(len(options)))
+    assert len(step.prefixes) == 1
 
 
 def test_a_step_is_bounded() -> None:
