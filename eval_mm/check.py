@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from eval_mm import journal, store, tasks
-from eval_mm.check_scores import Compared, compare_composite, compare_task
+from eval_mm.check_scores import NOT_COMPARED, Compared, compare_composite, compare_task
 from eval_mm.errors import UserError
 from eval_mm.files import LOCK, is_locked
 from eval_mm.judge import Scored
 from eval_mm.prompt import images_of
-from eval_mm.rescore import StoredTask, read_stored, task_of
+from eval_mm.rescore import ChangedRowsError, StoredTask, read_stored, task_of
 from eval_mm.schema import Prediction
 
 RECORDED = ("started", "arguments", "model", "packages", "python", "machine")
@@ -95,7 +95,7 @@ def check_run(run: str | os.PathLike[str], data: str | os.PathLike[str] | None =
             found.tasks.append(whole)
             missing = [part.name for part in task.members if part.name not in scored]
             if missing:
-                whole.scores, whole.notes = "not compared", [f"not compared: {missing[0]} was not"]
+                whole.scores, whole.notes = NOT_COMPARED, [f"not compared: {missing[0]} was not"]
                 continue
             parts = [scored[part.name] for part in task.members]
             asked = entries[task.members[0].name].on_request
@@ -159,9 +159,14 @@ def _check_task(
         one.notes.append(f"lines that are no answer: {len(stored.spoilt):,} (first: {stored.spoilt[0]})")
     if torn:
         one.notes.append(f"the last line of {', '.join(torn)} is torn")
+    changed = False
     try:
         task = task_of(name, entry)
-        whole = read_stored(task, entry, folder, data)
+        try:
+            whole = read_stored(task, entry, folder, data)
+        except ChangedRowsError as error:  # whose answers still fit is worth knowing; no number is
+            one.findings.append(str(error))
+            changed, whole = True, read_stored(task, entry, folder, data, changed=True)
     except UserError as error:
         one.findings.append(f"not checked further: {error}")
         return None
@@ -171,6 +176,9 @@ def _check_task(
         )
     _count(one, whole, stored.answers, entry.model.fingerprint)
     _check_pictures(one, whole, entry.model.fingerprint)
+    if changed:
+        one.scores = NOT_COMPARED
+        return None
     return _take(one, compare_task(whole, folder / name, entry.on_request))
 
 

@@ -123,6 +123,10 @@ def score(
     return [result]
 
 
+class ChangedRowsError(UserError):
+    """The rows are no longer those of the run."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoredTask:
     """What a run folder holds of one task: how it was asked, and the answers that fit the data as it is."""
@@ -136,16 +140,27 @@ class StoredTask:
 
 
 def read_stored(
-    task: Task, entry: store.TaskEntry, folder: Path, data: str | os.PathLike[str] | None
+    task: Task,
+    entry: store.TaskEntry,
+    folder: Path,
+    data: str | os.PathLike[str] | None,
+    changed: bool = False,
 ) -> StoredTask:
-    """A task of a run folder; raises UserError where its data are no longer those of the run."""
+    """A task of a run folder, and with `changed` of rows that are no longer those of the run.
+
+    Raises:
+        ChangedRowsError: without `changed`, where they are not.
+        UserError: rows that cannot be read, a protocol that is not known.
+    """
     dataset = load(task, find_root(data or entry.data, task), entry.selection)
-    _same(dataset.root.path / task.path, dataset.sha256, entry.data_sha256)
+    if not changed:
+        _same(dataset.root.path / task.path, dataset.sha256, entry.data_sha256)
     protocol = entry.variant.of(tasks.get_protocol(task, base_of(entry.protocol)))
     examples = None
     if entry.few_shot is not None:
         examples = load_examples(task, dataset.root, entry.few_shot)
-        _same(dataset.root.path / train_path(task), examples.sha256, entry.train_sha256)
+        if not changed:
+            _same(dataset.root.path / train_path(task), examples.sha256, entry.train_sha256)
     requests = [
         to_request(sample, protocol, dataset.root.path, examples.of(sample) if examples else ())
         for sample in dataset.samples
@@ -240,7 +255,7 @@ def _in_order(chosen: Sequence[Task]) -> list[str]:
 
 def _same(path: Path, found: str, recorded: str | None) -> None:
     if found != recorded:
-        raise UserError(
+        raise ChangedRowsError(
             f"{path}: not the file of the run, its content differs; name the run's data root with --data, or "
             f"run again"
         )

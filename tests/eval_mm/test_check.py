@@ -205,6 +205,17 @@ def test_without_the_rows_little_can_be_checked(data: Path, out: Path, tmp_path:
     assert check_run(out, tmp_path / "elsewhere").said("findings") == []
 
 
+def test_answers_that_fit_rows_that_changed_are_counted(data: Path, out: Path) -> None:
+    """One row of thousands was mended: whose answers are still of use is told, and no score is compared."""
+    write_data(data, [{**row, "expression": "other"} if row["id"] == "s2" else row for row in rows(6)])
+    found = check_run(out)
+    assert (found.tasks[0].samples, found.tasks[0].answered, found.tasks[0].stale) == (6, 5, 1)
+    assert (found.tasks[0].pictures, found.tasks[0].scores) == ("same", "not compared")
+    changed, missing = found.said("findings")
+    assert "not the file of the run, its content differs" in changed
+    assert "samples without an answer to the question as it is now: 1 of 6 (first: s2)" in missing
+
+
 def test_a_run_that_goes_on_is_said(out: Path) -> None:
     """A script that goes by the exit code must not take a run for whole that is being written."""
     never_end(out)
