@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from eval_mm.report import charts
 from eval_mm.report.boards import BOARDS, Column, Place
-from eval_mm.report.cells import Cell, Row, Table, number
+from eval_mm.report.cells import Cell, Row, Table, error_of, number
 from eval_mm.report.leaderboards import RUNS, entrants_of
 from eval_mm.report.plot_series import label_of, top_of
 from eval_mm.report.published import REFERENCE_MODEL, REFERENCE_NAMES, reference_figures
@@ -225,7 +225,7 @@ def _line(entry: _Entry, end: float, published: bool) -> Line:
         charts.Bar(entry.look, metric.value, metric.ci95, told, not comparable, reference), end
     )
     scorer = entry.name if entry.name != entry.run else ""
-    return Line(scorer, charts.swatch(entry.look), drawn, number(metric.value), stderr(metric))
+    return Line(scorer, charts.swatch(entry.look), drawn, number(metric.value), error_of(metric).stderr)
 
 
 def stderr(metric: Metric) -> str:

@@ -27,5 +27,10 @@
     const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
     if (ratio < 4.5) found.push(`${ratio.toFixed(2)} ${node.tagName}.${node.getAttribute("class")}: ${text.slice(0, 40)}`);
   }
+  for (const field of document.querySelectorAll("[placeholder]")) {
+    const [one, other] = [light(rgba(getComputedStyle(field, "::placeholder").color)), light(behind(field))];
+    const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+    if (field.checkVisibility() && ratio < 4.5) found.push(`${ratio.toFixed(2)} ${field.id}: ${field.placeholder}`);
+  }
   return found;
 }

@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from PIL import Image
 
 from tests.browser.runs import FAILED, UNPARSED, ask, demo_rows, demo_run, page
 from tests.eval_mm.support import write_data
@@ -264,6 +265,9 @@ def test_boxes_are_drawn_where_they_are(open_page: Any, demo: Path) -> None:
     ]
     assert dashes[0] == "none" != dashes[1]
     assert tab.locator("#sample .tag").all_text_contents() == ["true", "predicted"]
+    tags = [tab.locator(f"#sample .{kind}-tag").bounding_box() for kind in ("true", "said")]
+    assert frame["y"] < tags[0]["y"] < tags[0]["y"] + tags[0]["height"] < true["y"] + 4
+    assert said["y"] + said["height"] - 4 < tags[1]["y"]  # neither hides what is in its box
     assert "true box" in tab.locator("#sample img").get_attribute("alt")
 
 
@@ -393,6 +397,18 @@ def test_no_hits_take_no_room_and_pictures_say_why_they_are_not_there(
     bare.mkdir()
     opened = open_page(page(tmp_path / "bare.html", *folders, data=bare, published=False))
     assert "no such file" in opened.at("#refcoco_val/1?run=alpha").locator("#sample .gone").inner_text()
+
+
+def test_a_tall_picture_and_a_blank_answer_can_be_seen(open_page: Any, tmp_path: Path) -> None:
+    """An infographic as wide as its column took many screens; an answer of blanks was an empty line."""
+    row = {"id": "0", "image": "pictures/tall.png", "question": "?", "answers": ["a"] * 10}
+    data = write_data(tmp_path / "data", [row], "vqav2_val")
+    Image.new("RGB", (60, 900)).save(data / "pictures" / "tall.png")
+    folder = ask(tmp_path / "run", "m", {"vqav2_val": lambda place, row: " \n"}, str(data))
+    tab = open_page(page(tmp_path / "page.html", folder, published=False)).at("#vqav2_val/0")
+    tab.wait_for_function("document.querySelector('#sample .picture').style.maxWidth")
+    assert 200 < tab.locator("#sample .picture").bounding_box()["height"] < 640
+    assert tab.locator("#sample .answer").inner_text() == '(nothing but blanks: " \\n")'
 
 
 @pytest.fixture(scope="module")

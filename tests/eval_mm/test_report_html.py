@@ -546,6 +546,14 @@ def test_bars_are_as_long_as_their_numbers() -> None:
     assert [charts.end_of(values, 100) for values in ([99.0], [732.0], [1001.0], [])] == [100, 800, 2000, 100]
 
 
+def test_an_error_of_nothing_is_not_told_beside_a_bar(tmp_path: Path) -> None:
+    """All pictures alike have a standard error of 0, and "± 0.00" stood beside an interval of 34 points."""
+    sure = {"accuracy@0.5": Metric(100.0, 0.0, (66.0, 100.0))}
+    runs = load_runs([write(tmp_path / "run", result(metrics=sure), result("refcoco_testA"))])
+    (chart,) = page_charts.overview(leaderboards(runs), runs, False)
+    assert [line.stderr for row in chart.rows for line in row.lines] == ["", "0.51"]
+
+
 @pytest.mark.parametrize(
     ("interval", "caps", "arrows"), [((90, 100), 2, 0), ((90, 103), 1, 1), ((-2, 103), 0, 2)]
 )

@@ -1,6 +1,7 @@
 // One sample as it is shown: pictures with boxes, question, prompt, answer, references, what other runs said.
 const ERROR = -1, ABSENT = -2; // of scores
 const MISSING = -2; // of pictures
+const HIGHEST = 36; // rem of a picture
 const OUTCOMES = {
   right: {sign: "✓", name: "right"},
   partly: {sign: "◐", name: "partly right"},
@@ -43,16 +44,18 @@ function drawn(box, size, kind, name) {
   const [x1, x2] = [box[0], box[2]].sort((a, b) => a - b), [y1, y2] = [box[1], box[3]].sort((a, b) => a - b);
   const edges = {x: x1, y: y1, width: x2 - x1, height: y2 - y1};
   const tag = element("span", {class: `tag ${kind}-tag`}, name);
-  const inside = (part) => `${100 * Math.min(0.86, Math.max(0, part))}%`;
-  tag.style.left = inside(x1 / size[0]);
-  if (kind === "true") tag.style.top = inside(y1 / size[1]);
-  else tag.style.top = `calc(${inside(y2 / size[1])} - ${y2 / size[1] > 0.86 ? "0" : "1.3"}em)`;
+  // Above the true box and below the predicted one, so that they hide nothing; inside where the picture ends.
+  const at = (part) => `${100 * part}%`;
+  tag.style.left = `clamp(0px, ${at(x1 / size[0])}, 100% - ${name.length * 0.7}em)`;
+  tag.style.top = kind === "true" ? `clamp(0px, ${at(y1 / size[1])} - 1.5em, 100% - 1.4em)` : `clamp(0px, ${at(y2 / size[1])} + 0.15em, 100% - 1.4em)`;
   return {halo: element("rect", {class: "halo", ...edges}), rect: element("rect", {class: `${kind}-box`, ...edges}), tag};
 }
 
 function picture(url, place, id, size, boxes) {
   const told = boxes.map(({name, box}) => `, ${name} box ${boxText(box)}`).join("");
-  const frame = element("div", {class: "picture"}, element("img", {src: url, alt: `Picture ${place + 1} of sample ${id}${told}`}));
+  const shown = element("img", {src: url, alt: `Picture ${place + 1} of sample ${id}${told}`});
+  const frame = element("div", {class: "picture"}, shown);
+  shown.addEventListener("load", () => { frame.style.maxWidth = `${HIGHEST * shown.naturalWidth / shown.naturalHeight}rem`; });
   if (size && boxes.length) {
     const layer = element("svg", {viewBox: `0 0 ${size[0]} ${size[1]}`, preserveAspectRatio: "none", "aria-hidden": "true"});
     const parts = boxes.map(({box, kind, name}) => drawn(box, size, kind, name));
@@ -132,10 +135,12 @@ function stepsShown(answer) {
   return list;
 }
 
+const blank = (raw) => (raw === "" ? "(nothing)" : `(nothing but blanks: ${JSON.stringify(raw)})`);
+
 function answerShown(answer, outcome) {
   if (answer.x !== undefined) return text(`failed: ${answer.x}`, `answer ${outcome}`);
   const raw = answer.t || answer.a; // ranked options leave no text, only the chosen letter
-  return text(raw === "" ? "(nothing)" : raw, `answer ${outcome}`);
+  return text(raw.trim() === "" ? blank(raw) : raw, `answer ${outcome}`);
 }
 
 function othersShown(task, group, position, current) {
