@@ -107,12 +107,16 @@ class Kernel(Protocol):
 
     heads_first: bool
 
-    def causal(self, q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Rows of these lengths, packed end to end, each seeing itself."""
+    def prepare_causal(self, lengths: Sequence[int], device: torch.device) -> Any:
+        """What all layers share of rows of these lengths, each seeing itself."""
+        ...
+
+    def causal(self, q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, plan: Any) -> Tensor:
+        """Such rows, packed end to end."""
         ...
 
     def prepare(self, readers: Readers, device: torch.device) -> Any:
-        """What all layers share."""
+        """What all layers share of readers."""
         ...
 
     def forked(self, q_THD: Tensor, blocks: KeysValues, own: KeysValues, plan: Any) -> Tensor:

@@ -54,12 +54,16 @@ class DenseKernel:
 
     heads_first = True
 
-    def causal(self, q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, lengths: Sequence[int]) -> Tensor:
+    def prepare_causal(self, lengths: Sequence[int], device: torch.device) -> list[int]:
+        """The lengths."""
+        return list(lengths)
+
+    def causal(self, q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, plan: list[int]) -> Tensor:
         """One batch if all are as long, else one after another."""
-        if len(set(lengths)) == 1:
-            parts = (part.unflatten(0, (len(lengths), -1)) for part in (q_THD, k_THD, v_THD))
+        if len(set(plan)) == 1:
+            parts = (part.unflatten(0, (len(plan), -1)) for part in (q_THD, k_THD, v_THD))
             return attend_fused(*parts, causal=True).flatten(0, 1)
-        rows = zip(*(part.split(list(lengths)) for part in (q_THD, k_THD, v_THD)), strict=True)
+        rows = zip(*(part.split(plan) for part in (q_THD, k_THD, v_THD)), strict=True)
         return torch.cat([attend_fused(q[None], k[None], v[None], causal=True)[0] for q, k, v in rows])
 
     def prepare(self, readers: Readers, device: torch.device) -> DensePlan:

@@ -9,7 +9,7 @@ decoding alike: in each layer keys and values are written before anyone reads th
 Shapes: T rows of the pass, H heads, D head width, C hidden_size, E rows whose logits are wanted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ from qwen_vl.kv_cache import KVCache
 from qwen_vl.model import QwenVL
 from qwen_vl.pictures import Pictures
 from qwen_vl.rope import Rotation, inverse_frequencies, rotation
-from qwen_vl.rows import NOWHERE, Family, Row, Step
+from qwen_vl.rows import NOWHERE, Row, Step
 
 
 class PackedPass:
@@ -32,6 +32,8 @@ class PackedPass:
         self._starts = sorted(step.starts, key=lambda row: row.family.block)
         self._active = step.active
         self._lengths = [family.length for family in step.prefixes]
+        if step.prefixes:
+            self._prefix_plan = kernel.prepare_causal(self._lengths, model.device)
         new_blocks = [family.block for family in step.prefixes]
         self._new_blocks = torch.tensor(new_blocks, dtype=torch.int64, device=model.device)
         sizes = (sum(self._lengths), sum(row.num_tokens for row in self._starts), len(self._active))
@@ -44,7 +46,7 @@ class PackedPass:
         """The last hidden rows (E, C) of the rows whose logits are wanted: see `wanted`."""
         ids = [token for row in self._starts for part in (row.suffix, *row.tails()) for token in part]
         ids += [row.answer[row.known - 1] for row in self._active]
-        parts = [self._embedded(family, pictures) for family in self._prefixes]
+        parts = [*self._embedded_prefixes(pictures)]
         parts.append(self._model.embed(torch.tensor(ids, device=self._model.device)))
         hidden_TC = self._model.decode(torch.cat(parts), self._rotation(), self._attend)
         ends: list[int] = []
@@ -63,10 +65,18 @@ class PackedPass:
         starts = [(row, 1 + sum(len(tail) for tail in row.tails())) for row in self._starts]
         return starts + [(row, 1) for row in self._active]
 
-    def _embedded(self, family: Family, pictures: Pictures) -> Tensor:
-        ids = torch.tensor(family.first.ids[: max(family.length, family.image_end)])
-        features = pictures.features(family.images) if family.images else None
-        return self._model.embed(ids.to(self._model.device), features)[: family.length]
+    def _embedded_prefixes(self, pictures: Pictures) -> Iterator[Tensor]:
+        """Word embeddings and pictures of all prefixes at once, then row by row. A prompt may end with a
+        picture: its </img> is no part of the prefix, and yet wanted where pictures are put in.
+        """
+        if not self._prefixes:
+            return
+        parts = [family.first.ids[: max(family.length, family.image_end)] for family in self._prefixes]
+        keys = [key for family in self._prefixes for key in family.images]
+        ids = torch.tensor([token for part in parts for token in part], device=self._model.device)
+        rows = self._model.embed(ids, pictures.features(keys) if keys else None)
+        for family, row in zip(self._prefixes, rows.split([len(part) for part in parts]), strict=True):
+            yield row[: family.length]
 
     def _rotation(self) -> Rotation:
         positions, alphas = [], []
@@ -135,7 +145,7 @@ class PackedPass:
                 store_NHSD[self._new_blocks] = 0.0
                 for family, rows_SHD in zip(self._prefixes, part.split(self._lengths), strict=True):
                     store_NHSD[family.block, :, : family.length] = rows_SHD.transpose(0, 1)
-            mixed.append(self._kernel.causal(q_new, k_new, v_new, self._lengths))
+            mixed.append(self._kernel.causal(q_new, k_new, v_new, self._prefix_plan))
         if self._starts:
             sources, places, tokens = self._kept
             for part, store_NHSD in zip((k_start, v_start), slots, strict=True) if len(sources) else ():

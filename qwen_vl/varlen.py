@@ -26,8 +26,6 @@ from qwen_vl.forked import DenseKernel, DensePlan
 CAUSAL = (-1, 0)
 """The window of the kernel: all keys before; the last query sees the last key."""
 ALL = (-1, -1)
-
-
 TOLERANCE = 0.05  # of mixed standard normal values in half precision
 
 
@@ -62,6 +60,13 @@ def is_heads_first(rows_THD: Tensor) -> bool:
     return lse.shape == (n_heads, n_rows)
 
 
+class CausalPlan(NamedTuple):
+    """Offsets of rows, int32, and the length of the longest."""
+
+    offsets: Tensor
+    longest: int
+
+
 class VarlenPlan(NamedTuple):
     """Offsets, int32. Queries are sorted by block by `order_T`."""
 
@@ -87,10 +92,13 @@ class VarlenKernel:
         """lse_heads_first: the log-sum-exp comes as (H, T), not (T, H)."""
         self._dense, self._lse_heads_first = DenseKernel(), lse_heads_first
 
-    def causal(self, q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, lengths: Sequence[int]) -> Tensor:
+    def prepare_causal(self, lengths: Sequence[int], device: torch.device) -> CausalPlan:
+        """Offsets, made once: to move them to the device is to wait for it."""
+        return CausalPlan(_offsets(lengths, device), max(lengths))
+
+    def causal(self, q_THD: Tensor, k_THD: Tensor, v_THD: Tensor, plan: CausalPlan) -> Tensor:
         """Packed rows, each seeing itself."""
-        offsets = _offsets(lengths, q_THD.device)
-        longest = max(lengths)
+        offsets, longest = plan
         mixed = varlen.varlen_attn(
             q_THD, k_THD, v_THD, offsets, offsets, longest, longest, window_size=CAUSAL
         )

@@ -4,6 +4,7 @@ torch has no such kernel for the CPU, so it is replaced by what its documentatio
 log-sum-exp as documented, (T, H), or as torch 2.13 returns it, (H, T).
 """
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -16,8 +17,9 @@ from qwen_vl.attention import Readers, pick_kernel
 from qwen_vl.config import QwenVLConfig
 from qwen_vl.forked import DenseKernel
 from qwen_vl.model import QwenVL, random_model
+from qwen_vl.queries import Query
 from qwen_vl.varlen import VarlenKernel, is_heads_first, usable_kernel
-from tests.qwen_vl.test_engine import ask, assert_same, mixture, oracle
+from tests.qwen_vl.test_engine import ask, assert_same, mixture, oracle, span
 
 
 def plain_varlen(
@@ -87,6 +89,23 @@ def test_the_same_answers(
     queries = mixture(small.config, seed)
     found = ask(small, queries, slots=slots, step_tokens=60, kernel=kernel)
     assert_same(found, [oracle(small, query) for query in queries], tolerance=2e-5)
+
+
+def test_offsets_are_made_once_a_pass(small: QwenVL, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Made in every layer, they were moved to the GPU in every layer, and each time it was waited for."""
+    offsets: list[Tensor] = []
+
+    def attend(*rest: Any, **options: Any) -> Any:
+        offsets.append(rest[3])
+        return plain_varlen(*rest, **options)
+
+    kernel = VarlenKernel(lse_heads_first=False)
+    monkeypatch.setattr("torch.nn.attention.varlen.varlen_attn", attend)
+    ask(small, [Query(0, (*span(small.config), 1, 2), (1,))], kernel=kernel)
+    prefix, own, shared = offsets[:3]
+    layers = small.config.num_hidden_layers
+    assert len(offsets) == 3 * layers
+    assert all(map(operator.is_, offsets, [prefix, own, shared] * layers))
 
 
 def test_the_shapes_of_this_torch() -> None:
