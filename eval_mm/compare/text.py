@@ -153,12 +153,24 @@ def words(found: Comparison) -> Iterator[str]:
     for side, better in (("B", 1), ("A", -1)):
         if groups[better]:
             yield f"{side} is better on {', '.join(groups[better])}."
+    unlike = [task.task for task in found.tasks if _scored_otherwise(task, found)]
+    if unlike:
+        yield (
+            f"A and B have different scorers on {', '.join(unlike)}, which may be the reason: compare "
+            f"--protocol P takes one for both."
+        )
     if groups[0]:
         yield f"No difference can be shown on {', '.join(groups[0])}."
     if same:
         yield f"The same scores, sample by sample, on {', '.join(same)}."
     if nothing:
         yield f"Too few pictures to say anything on {', '.join(nothing)}."
+
+
+def _scored_otherwise(task: TaskComparison, found: Comparison) -> bool:
+    """Whether a difference that is shown may be that of two scorers."""
+    one, other = (run.results[task.task].score_protocol for run in (found.first, found.second))
+    return one != other and any(number.better for number in task.numbers.values())
 
 
 def _lines(lines: Iterator[str], width: int) -> str:

@@ -365,6 +365,19 @@ def test_the_same_answers_under_another_scorer(runs: tuple[Path, Path]) -> None:
     assert compare_runs(*runs, protocol="official").tasks[0].gained == ("s0", "s4", "s5")
 
 
+def test_a_difference_of_scorers_is_no_better_model(data: Path, tmp_path: Path) -> None:
+    """B was called better where only its scorer reads boxes in another form."""
+    a, b = tmp_path / "a", tmp_path / "b"
+    for run, protocol in ((a, "qwen-vl"), (b, "instruct")):
+        eval_mm.evaluate(ScriptedModel(lambda request: BOX_ANSWER), TASK, data, out=run, protocol=protocol)
+    assert "different scorers" not in render(compare_runs(a, b)), "the scores are the same"
+    write_data(data, rows(24, images=24), "refcoco_testA")
+    ask(data, a, [f"s{place}" for place in range(20)], task="refcoco_testA")
+    ask(data, b, task="refcoco_testA", protocol="instruct")
+    told = "A and B have different scorers on refcoco_testA, which may be the reason"
+    assert told in " ".join(render(compare_runs(a, b)).split())
+
+
 def test_tasks_that_are_asked_for(runs: tuple[Path, Path], data: Path, tmp_path: Path) -> None:
     """A family means what both have of it; a task by name must be there."""
     write_data(data, rows(4), "refcoco_testA")
