@@ -93,17 +93,19 @@ def _compare(scored: Scored, folder: Path, on_request: Sequence[str], beside: st
     differing = [
         key for key in dict.fromkeys((*expected, *held)) if not _same(held.get(key), expected.get(key))
     ]
+    options = f"{f' --protocol {beside}' if beside else ''}{' --subset' if scored.asked.subset else ''}"
+    again = f"python -m eval_mm score {folder.parent}{options} makes it anew"
     findings = []
     if differing == ["metrics"] and _same(_values(held), _values(expected)):
-        again = f"score {folder.parent}{f' --protocol {beside}' if beside else ''}"
         findings.append(
             f"{results.name}: the numbers are those of its answers, their errors and intervals are of "
-            f"another version; python -m eval_mm {again} makes them anew"
+            f"another version; {again}"
         )
     elif differing:
-        findings.append(f"{results.name} is not what its answers give now: {', '.join(differing)}")
+        findings.append(f"{results.name} is not what its answers give now: {', '.join(differing)}; {again}")
     if different := _different_line(scores, jsonl(scored.judged.rows())):
-        findings.append(f"{scores.name} is not what its answers give now: {different}")
+        cure = "" if findings else f"; {again}"
+        findings.append(f"{scores.name} is not what its answers give now: {different}{cure}")
     for name, content in scored.submission().items():
         if not (folder / name).is_file():
             findings.append(f"{name}, for the benchmark's server, is missing")

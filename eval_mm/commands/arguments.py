@@ -2,6 +2,7 @@
 
 import argparse
 import json
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any, get_args
 
@@ -9,15 +10,13 @@ from eval_mm.console import Parser
 from eval_mm.metrics import NAMES
 from eval_mm.schema import BoxScale
 
+USUAL_ROOT = "$EVAL_MM_DATA, then ./data, then the bundled demo data; 'demo' names that"
+OF_THE_RUN = "the one of the run"
 
-def add_data(parser: Parser) -> None:
-    """--data, the data root."""
-    parser.add_argument(
-        "--data",
-        type=filled,
-        metavar="DIR",
-        help="data root (default $EVAL_MM_DATA, then ./data, then the bundled demo data; 'demo' names that)",
-    )
+
+def add_data(parser: Parser, default: str = USUAL_ROOT) -> None:
+    """--data, the data root; what has been asked already says where its rows are by default."""
+    parser.add_argument("--data", type=filled, metavar="DIR", help=f"data root (default {default})")
 
 
 def add_own(parser: Parser) -> None:
@@ -29,8 +28,11 @@ def add_own(parser: Parser) -> None:
     add("--references", type=filled, metavar="FILE", help="the captions of --task caption, in COCO's form")
 
 
-def add_settings(parser: Parser) -> None:
-    """How the model runs: one option for one field of models.Settings, which keeps its default without it."""
+def add_settings(parser: Parser, wording: bool = True) -> None:
+    """How the model runs: one option for one field of models.Settings, which keeps its default without it.
+
+    Without `wording` the options that change what is asked are read and not shown.
+    """
     add = parser.add_argument
     add("--device", help="auto (default), cpu, cuda, cuda:1, ...")
     add(
@@ -43,7 +45,7 @@ def add_settings(parser: Parser) -> None:
         choices=get_args(BoxScale),
         help="the unit of the coordinates the model writes, where it is not known of its family",
     )
-    add_wording(parser)
+    add_wording(parser, wording)
     add_server(parser)
     hf = parser.add_argument_group("models of transformers (hf:FOLDER_OR_ID)")
     hf.add_argument("--adapter", type=filled, metavar="DIR", help="a LoRA adapter of peft on top")
@@ -53,17 +55,21 @@ def add_settings(parser: Parser) -> None:
     )
 
 
-def add_wording(parser: Parser) -> None:
+def add_wording(parser: Parser, shown: bool = True) -> None:
     """What is asked in place of the protocol's own words and limit."""
-    add = parser.add_argument_group("the protocol in other words (results then name it apart)").add_argument
+    group = parser.add_argument_group("the protocol in other words (results then name it apart)")
+
+    def add(option: str, kind: Callable[[str], object], metavar: str, help: str) -> None:
+        group.add_argument(option, type=kind, metavar=metavar, help=help if shown else argparse.SUPPRESS)
+
     add(
         "--prompt-template",
-        type=filled,
-        metavar="FILE",
-        help="the prompt: text with {question}, {choices}, {hint} or {prompt}, the protocol's whole prompt",
+        filled,
+        "FILE",
+        "the prompt: text with {question}, {choices}, {hint} or {prompt}, the protocol's whole prompt",
     )
-    add("--system", type=filled, metavar="TEXT", help="a system text, or the file of one")
-    add("--max-new-tokens", type=positive, metavar="N", help="of an answer and the reasoning before it")
+    add("--system", filled, "TEXT", "a system text, or the file of one")
+    add("--max-new-tokens", positive, "N", "of an answer and the reasoning before it")
 
 
 def add_server(parser: Parser) -> None:

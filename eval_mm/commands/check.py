@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from eval_mm.commands.arguments import add_data, add_settings, chosen_settings, positive
+from eval_mm.commands.arguments import OF_THE_RUN, add_data, add_settings, chosen_settings, positive
 from eval_mm.commands.arguments import count as whole
 from eval_mm.console import SAMPLE_ERRORS, Parser, align, count, printable
 from eval_mm.errors import UserError
@@ -24,10 +24,12 @@ examples:
 Every sample must have one answer to its question as it is now: prompt, limits, checkpoint, and the picture's
 content where the picture is here. Results must be what the stored answers give. Nothing is changed.
 
-  answered   samples with an answer to exactly this question
+  answered   samples with an answer to exactly this question; missing: those without
+  failed     of the answered those whose answer is an error
   stale      stored answers to another question, limit or checkpoint; they are not used
   repeated   answers given twice to one question; the newest counts
   spoilt     lines of the journal that are no answer, as a crash leaves them; they are asked again
+  pictures   those that were asked about against those here now: same, changed, not here
   scores     result.json, scores.jsonl and files for servers against the answers: same or different
 
 --invariance N asks N random samples again, each alone, and shows what is answered differently. In float32
@@ -57,14 +59,14 @@ SHOWN, LONGEST = 20, 48
 def add_options(parser: Parser) -> None:
     """The options of `check`."""
     parser.add_argument("run", metavar="RUN", help="a run folder")
-    add_data(parser)
+    add_data(parser, OF_THE_RUN)
     again = parser.add_argument_group("asking again")
     again.add_argument(
         "--invariance", type=positive, metavar="N", help="ask N random samples again, each alone"
     )
     again.add_argument("--seed", type=whole, metavar="S", help="draws them (default 0)")
     again.add_argument("--model", metavar="MODEL", help="where the run's model is now (default: its name)")
-    add_settings(parser)
+    add_settings(parser, wording=False)
 
 
 def command(arguments: argparse.Namespace) -> int:

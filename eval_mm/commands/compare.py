@@ -24,7 +24,7 @@ def add_options(parser: Parser) -> None:
     add("first", metavar="RUN_A", help="a run folder")
     add("second", metavar="RUN_B", help="another; differences are B - A")
     add("--task", metavar="NAMES", help="only these tasks and families (default: all that both have)")
-    add_data(parser)
+    add_data(parser, "the one of each run")
     add(
         "--protocol",
         metavar="P",

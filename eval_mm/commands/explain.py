@@ -2,7 +2,7 @@
 
 import argparse
 
-from eval_mm.commands.arguments import add_data
+from eval_mm.commands.arguments import OF_THE_RUN, add_data
 from eval_mm.console import Parser
 
 PURPOSE = "show one answer from prompt to score"
@@ -22,7 +22,7 @@ def add_options(parser: Parser) -> None:
     add("run", metavar="RUN", help="a run folder")
     add("sample", metavar="SAMPLE_ID", help="the id of a sample")
     add("--task", metavar="NAME", help="the task, where several tasks of the run have the id")
-    add_data(parser)
+    add_data(parser, OF_THE_RUN)
 
 
 def command(arguments: argparse.Namespace) -> int:

@@ -3,7 +3,7 @@
 import argparse
 from typing import get_args
 
-from eval_mm.commands.arguments import add_data, add_own, filled, names
+from eval_mm.commands.arguments import OF_THE_RUN, add_data, add_own, filled, names
 from eval_mm.commands.outcome import finish, print_submissions
 from eval_mm.console import Parser, seen_width
 from eval_mm.schema import BoxScale
@@ -31,7 +31,7 @@ def add_options(parser: Parser) -> None:
     add("runs", nargs="*", metavar="RUN", help="run folders")
     add("--task", metavar="NAMES", help="only these tasks; with --predictions the one task of the file")
     add("--protocol", metavar="P", help="whose scorer (default: the run's own; for a file the task's first)")
-    add_data(parser)
+    add_data(parser, f"{OF_THE_RUN}, for a file as in `run`")
     add(
         "--subset",
         action="store_true",

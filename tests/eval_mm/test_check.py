@@ -132,7 +132,7 @@ SPOILT: dict[Callable[[Path], None], str] = {
     ask_in_other_words: "samples without an answer to the question as it is now: 1 of 6",
     show_another_picture: "answers about other pictures than those here now: 3 (first: s0)",
     fail: "samples that failed: 1 (first: s0)",
-    answer_otherwise: "result.json is not what its answers give now: metrics",
+    answer_otherwise: "result.json is not what its answers give now: metrics; python -m eval_mm score ",
     edit_the_result: "result.json is not what its answers give now: metrics",
     edit_a_score: "scores.jsonl is not what its answers give now: line 4",
     tear_the_result: "result.json: not valid JSON",
@@ -283,12 +283,13 @@ def test_errors_of_an_earlier_version_are_told_from_other_numbers(out: Path) -> 
     path.write_text(json.dumps(fields), encoding="utf-8")
     (found,) = findings(out)
     assert "the numbers are those of its answers, their errors and intervals are of another version" in found
-    assert f"python -m eval_mm score {out} makes them anew" in found
+    assert f"python -m eval_mm score {out} makes it anew" in found
     eval_mm.score(out)
     assert findings(out) == []
     fields["metrics"]["accuracy@0.5"] |= {"value": 90.0}
     path.write_text(json.dumps(fields), encoding="utf-8")
-    assert findings(out) == [f"{TASK}: result.json is not what its answers give now: metrics"]
+    again = f"python -m eval_mm score {out} makes it anew"
+    assert findings(out) == [f"{TASK}: result.json is not what its answers give now: metrics; {again}"]
 
 
 def test_metrics_added_later_are_no_fault(tmp_path: Path) -> None:
@@ -307,7 +308,8 @@ def test_tasks_made_of_others_and_files_for_servers_are_checked(tmp_path: Path) 
     assert [task.scores for task in check_run(out).tasks] == ["same"] * 4
     path = out / "chartqa_test/result.json"
     path.write_text(path.read_text().replace('"num_errors": 0', '"num_errors": 1'))
-    assert findings(out) == ["chartqa_test: result.json is not what its answers give now: num_errors"]
+    (found,) = findings(out)
+    assert found.startswith("chartqa_test: result.json is not what its answers give now: num_errors; ")
     (submission,) = (out / "vizwiz_test").glob("submission.*")
     submission.write_bytes(submission.read_bytes() + b" ")
     assert any("for the benchmark's server, is not what" in text for text in findings(out))

@@ -182,6 +182,16 @@ def test_help_teaches(command: list[str], capsys: pytest.CaptureFixture[str]) ->
         build_parser().parse_args(example)
 
 
+def test_help_of_check_is_of_what_it_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    """It listed options that it always refuses, and another default of --data than the run's own."""
+    with pytest.raises(SystemExit):
+        main(["check", "--help"])
+    shown = capsys.readouterr().out
+    assert "data root (default the one of the run)" in shown
+    assert "--prompt-template" not in shown
+    assert "other words" not in shown
+
+
 def test_an_interrupt_is_exit_code_130(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
