@@ -120,7 +120,7 @@ def compare_task(name: str, a: Run, b: Run, data: Path | None, show: int | None)
     ids = [sample for sample in one.scores.ids if sample in other.places]
     rows = others = None if task is None else find_rows(task, (a, b), results[0], data)
     files, parts = ([result.config.get(key) for result in results] for key in ("data_sha256", "selection"))
-    if task is not None and (files[0] != files[1] or parts[0] != parts[1]):
+    if task is not None and (files[0] != files[1] or (task.headline is not None and parts[0] != parts[1])):
         others = find_rows(task, (b, a), results[1], data)
     if files[0] != files[1]:
         if rows is None or others is None:
