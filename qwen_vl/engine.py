@@ -43,10 +43,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Work:
-    """Where the time went and what was done; a pass that reads and decodes is split by its rows."""
+    """Where the time went and what was done; a pass that reads and decodes is split by its rows. Logits, and
+    what is read off them, are part of both.
+    """
 
     seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("read", "vision", "prefill", "decode", "waiting"), 0.0)
+        default_factory=lambda: dict.fromkeys(
+            ("read", "vision", "prefill", "decode", "waiting", "logits"), 0.0
+        )
     )
     images: int = 0
     passes: int = 0
@@ -204,11 +208,9 @@ class _Run:
         before = (time.perf_counter(), pictures.waited_seconds, pictures.read_seconds, pictures.num_encoded)
         while pictures.encode(images, wait=not self.scheduler.active):
             pass
-        if self.model.device.type == "cuda":
-            torch.cuda.synchronize(self.model.device)  # for the clock; the pass would wait for it anyway
         waited = pictures.waited_seconds - before[1]
         seconds["waiting"] += waited
-        seconds["vision"] += time.perf_counter() - before[0] - waited
+        seconds["vision"] += self._now() - before[0] - waited
         seconds["read"] += pictures.read_seconds - before[2]
         self.work.images += pictures.num_encoded - before[3]
 
@@ -223,14 +225,24 @@ class _Run:
     def _pass(self, step: Step) -> list[Said]:
         started = time.perf_counter()
         packed = PackedPass(self.model, step, self._cache, self.engine.kernel)
-        said = read_off(self.model.lm_head, packed.hidden(self.pictures), packed.wanted())
-        seconds, decoding = time.perf_counter() - started, len(step.active) / step.num_tokens
+        hidden_EC, wanted = packed.hidden(self.pictures), packed.wanted()
+        before_logits = self._now()
+        said = read_off(self.model.lm_head, hidden_EC, wanted)
+        ended, decoding = time.perf_counter(), len(step.active) / step.num_tokens
+        seconds = ended - started
+        self.work.seconds["logits"] += ended - before_logits
         self.work.seconds["decode"] += seconds * decoding
         self.work.seconds["prefill"] += seconds * (1 - decoding)
         self.work.passes += 1
         self.work.decoded += len(step.active)
         self.work.prefilled += step.num_tokens - len(step.active)
         return said
+
+    def _now(self) -> float:
+        """The time when the device has done all it was asked; what comes next would wait for it anyway."""
+        if self.model.device.type == "cuda":
+            torch.cuda.synchronize(self.model.device)
+        return time.perf_counter()
 
     def _take(self, said: list[Said]) -> list[Answer]:
         """Rows take their tokens and scores; ends what is done."""

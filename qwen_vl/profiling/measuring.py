@@ -160,16 +160,16 @@ def _answer(
     def pixels(path: str) -> Tensor:
         return preprocess(load_image(path), model.config.visual.image_size)
 
-    with Clock(model, logits_only=engine == "fast") as clock:
-        if engine == "fast":
-            fast = Engine(model)
-            answers = {answer.id: answer for answer in fast.answer(asked, pixels)}
-        else:
-            way = WAYS[engine]
-            answers = {answer.id: answer for answer in way(model, asked, clock.timed(pixels))}
+    if engine == "fast":
+        fast = Engine(model)
+        answers = {answer.id: answer for answer in fast.answer(asked, pixels)}
+        split = fast.work.seconds
+    else:
+        with Clock(model) as clock:
+            answers = {answer.id: answer for answer in WAYS[engine](model, asked, clock.timed(pixels))}
+        split = clock.seconds
     assert len(answers) == len(asked), (len(answers), len(asked))
-    split = clock.seconds
-    return dict(answers), split | fast.work.seconds if engine == "fast" else split
+    return dict(answers), split
 
 
 def _reference(model: QwenVL, asked: Iterable[Query], load: Callable[[Any], Tensor]) -> Iterator[Answer]:

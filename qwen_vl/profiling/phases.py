@@ -1,12 +1,13 @@
 """Where the time of an engine goes, seen from outside: by hooks on the parts of the model.
 
-For engines that do one thing after another. The clock runs on in the last phase entered:
+For engines that do one thing after another; engine.py keeps its own account. The clock runs on in the last
+phase entered:
 
     read a picture | vision tower | the first block, many rows | the first block, one row each
     "waiting"      | "vision"     | "prefill"                  | "decode"
 
 A picture is read when it is needed, so reading is waiting. Choosing tokens counts as what follows the pass
-before it. The output layer is part of both prefill and decode, and is also timed by itself, for any engine.
+before it. The output layer is part of both prefill and decode, and is also timed by itself.
 """
 
 import time
@@ -26,25 +27,21 @@ LOGITS = "logits"
 class Clock:
     """Seconds by phase. Use as a context: the hooks end with it."""
 
-    def __init__(self, model: QwenVL, logits_only: bool = False) -> None:
-        """logits_only: for an engine that keeps its own account of the rest."""
+    def __init__(self, model: QwenVL) -> None:
         self.seconds = dict.fromkeys((*PHASES, LOGITS), 0.0)
-        self._model, self._phase, self._logits_only = model, "prefill", logits_only
+        self._model, self._phase = model, "prefill"
         self._since = self._logits_since = 0.0
         self._hooks: list[Any] = []
 
     def __enter__(self) -> "Clock":
         transformer, head = self._model.transformer, self._model.lm_head
         self._hooks = [
+            transformer.visual.register_forward_pre_hook(lambda *_: self._enter("vision")),
+            transformer.visual.register_forward_hook(lambda *_: self._enter("prefill")),
+            transformer.h[0].register_forward_pre_hook(self._begin_pass),
             head.register_forward_pre_hook(self._begin_logits),
             head.register_forward_hook(self._end_logits),
         ]
-        if not self._logits_only:
-            self._hooks += [
-                transformer.visual.register_forward_pre_hook(lambda *_: self._enter("vision")),
-                transformer.visual.register_forward_hook(lambda *_: self._enter("prefill")),
-                transformer.h[0].register_forward_pre_hook(self._begin_pass),
-            ]
         self._since = self._now()
         return self
 

@@ -124,8 +124,9 @@ def _print_split(rows: Sequence[Measured]) -> None:
         parts = [found.split[name] for name in columns]
         parts += [max(found.seconds - sum(parts), 0.0), found.split[LOGITS], found.split["read"]]
         print(_line((found.engine, *(f"{seconds:.2f}" for seconds in parts))))
-    print("logits: the output layer, part of prefill and decode. read: decoding and resizing pictures,")
-    print("which fast does in threads beside the rest, and the others while they wait.")
+    print("logits: the output layer, with fast also what is read off it: part of prefill and decode.")
+    print("read: decoding and resizing pictures, which fast does in threads beside the rest, and the others")
+    print("while they wait.")
 
 
 def _line(cells: Sequence[str]) -> str:
