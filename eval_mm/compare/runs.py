@@ -21,13 +21,18 @@ MOST_NAMED = 8
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two runs, what differs between them, and their tasks; `only` are tasks that the other run has not."""
+    """Two runs, what differs between them, and their tasks.
+
+    `only` are tasks that the other run has not; `without` those of which neither has a result of the scorer
+    that was asked for.
+    """
 
     first: Run
     second: Run
     differences: tuple[Difference, ...]
     tasks: tuple[TaskComparison, ...]
     only: tuple[tuple[str, ...], tuple[str, ...]]
+    without: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The object that `compare --json` writes."""
@@ -37,6 +42,7 @@ class Comparison:
             "differences": [asdict(one) for one in self.differences],
             "tasks": [asdict(one) for one in self.tasks],
             "only": list(self.only),
+            "without": self.without,
         }
 
 
@@ -77,7 +83,10 @@ def compare_runs(
     only = [
         tuple(name for name in one.results if name not in other.results) for one, other in ((a, b), (b, a))
     ]
-    return Comparison(a, b, differences(a, b, chosen), tuple(parts), (only[0], only[1]))
+    both = [name for name in runs[0].results if name in runs[-1].results and name in (wanted or [name])]
+    scored = {**a.results, **b.results}
+    without = [name for name in both if name not in scored and _is_of(name, protocol)]
+    return Comparison(a, b, differences(a, b, chosen), tuple(parts), (only[0], only[1]), tuple(without))
 
 
 def _scored_by(run: Run, protocol: str | None) -> Run:
@@ -106,6 +115,12 @@ def _name(task: str, protocol: str) -> str:
         return protocol if known is None else tasks.get_protocol(known, protocol).name
     except UserError:
         return protocol
+
+
+def _is_of(task: str, protocol: str | None) -> bool:
+    """Whether `score --protocol` could score the task by it; a judge's name is no protocol."""
+    known = tasks.all_tasks().get(task)
+    return known is not None and _name(task, protocol or "") in {one.name for one in known.protocols}
 
 
 def _chosen(a: Run, b: Run, wanted: Set[str] | None, named: Set[str]) -> list[str]:

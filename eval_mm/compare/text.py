@@ -127,6 +127,8 @@ def left_out(found: Comparison) -> Iterator[str]:
     for side, names in zip(SIDES, found.only, strict=True):
         if names:
             yield f"only {side} has {', '.join(names)}"
+    if found.without:
+        yield f"no scores by this scorer: {', '.join(found.without)}; score RUN --protocol P makes them"
     for side, run in zip(SIDES, (found.first, found.second), strict=True):
         yield from (f"{side}: {problem}" for problem in run.problems)
 

@@ -365,6 +365,19 @@ def test_the_same_answers_under_another_scorer(runs: tuple[Path, Path]) -> None:
     assert compare_runs(*runs, protocol="official").tasks[0].gained == ("s0", "s4", "s5")
 
 
+def test_tasks_without_the_scorer_are_named(runs: tuple[Path, Path], data: Path) -> None:
+    """A comparison under one scorer looked whole though it left out what nobody had scored by it."""
+    write_data(data, rows(4), "refcoco_testA")
+    for run in runs:
+        ask(data, run, task="refcoco_testA")
+        eval_mm.score(run, task=TASK, protocol="instruct")
+    found = compare_runs(*runs, protocol="instruct")
+    assert found.without == ("refcoco_testA",)
+    assert "no scores by this scorer: refcoco_testA; score RUN" in render(found)
+    assert not compare_runs(*runs, [TASK], protocol="instruct").without
+    assert not compare_runs(*runs).without
+
+
 def test_a_difference_of_scorers_is_no_better_model(data: Path, tmp_path: Path) -> None:
     """B was called better where only its scorer reads boxes in another form."""
     a, b = tmp_path / "a", tmp_path / "b"
