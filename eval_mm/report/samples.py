@@ -132,13 +132,15 @@ def _listed(group: Group, room: int) -> tuple[Group, str]:
 
 def _run(group: Group, turn: int, asked: Asked) -> dict[str, Any]:
     """What the browser must know of one run's part."""
-    result = asked.result
+    result, scores = asked.result, group.scores[turn]
+    missing = result.num_samples - len(scores.ids)
+    lost = f"Of {missing:,} of {result.num_samples:,} samples the score cannot be read" if missing > 0 else ""
     return {
         "run": group.places[turn],
         "way": asked.way,
         "scorer": result.score_protocol,
         "scored": bool(result.metrics),
-        "problems": [told for told in (asked.problem, group.scores[turn].problem) if told],
+        "problems": [told for told in (asked.problem, scores.problem or lost) if told],
     }
 
 

@@ -212,6 +212,8 @@ def test_a_link_opens_a_sample_of_a_run(open_page: Any, demo: Path) -> None:
     assert shown(opened.at(link)) == "6"
     assert "No sample" in opened.at("#refcoco_val/none?run=beta").locator("#sample").inner_text()
     assert opened.at("#%E0%A4%A/x").locator("#overview").is_visible()
+    chosen = open_page(demo, height=260).at("#refcoco_val").locator("nav [aria-current]").bounding_box()
+    assert 50 < chosen["y"] < chosen["y"] + chosen["height"] <= 260  # in the list of tasks
 
 
 def test_the_keyboard_is_enough(open_page: Any, demo: Path) -> None:

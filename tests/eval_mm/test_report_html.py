@@ -451,11 +451,14 @@ def test_changed_data_and_lost_pictures_are_said(tmp_path: Path) -> None:
 def test_results_without_any_samples_make_a_page(tmp_path: Path) -> None:
     """A result.json somebody passed on is shown, and its samples are said to be missing."""
     folder = write(tmp_path / "run", result(), result("textvqa_val"))
-    for scores in folder.glob("*/scores*.jsonl"):
-        scores.unlink()
-    found = group(page(tmp_path / "page.html", folder), "refcoco_val")
-    assert found["listing"]["ids"] == []
+    (folder / "refcoco_val" / "scores.jsonl").unlink()
+    (folder / "textvqa_val" / "scores.jsonl").write_bytes(b"")
+    path = page(tmp_path / "page.html", folder)
+    found, emptied = group(path, "refcoco_val"), group(path, "textvqa_val")
+    assert found["listing"]["ids"] == emptied["listing"]["ids"] == []
     assert "scores.jsonl: cannot be read (No such file or directory)" in found["runs"][0]["problems"][-1]
+    assert emptied["runs"][0]["problems"][-1] == "Of 5,000 of 5,000 samples the score cannot be read"
+    assert path.read_text(encoding="utf-8").count("<li>no scores of samples can be read</li>") == 2
 
 
 def test_captions_are_tokenised_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

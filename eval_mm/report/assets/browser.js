@@ -109,7 +109,7 @@ function tellCut() {
   if (counts.unreadable) told.push(`Of ${number(counts.unreadable)} pictures the files could not be read when the report was made.`);
   if (problem) told.push(`Questions, references and pictures are not shown: ${problem}`);
   told.push(...runs[now.turn].problems);
-  byId("told").textContent = told.join(" ");
+  byId("told").textContent = told.map((one) => one.replace(/\.?$/, ".")).join(" ");
   byId("told").hidden = !told.length;
 }
 
@@ -226,7 +226,8 @@ function drawRows() {
   const last = Math.min(now.list.length, Math.ceil((list.scrollTop + list.clientHeight) / ROW) + AROUND);
   const rows = [];
   for (let place = first; place < last; place += 1) rows.push(rowOf(now.list[place], place));
-  if (!now.list.length) rows.push(element("p", {class: "nothing"}, "No sample passes these filters."));
+  const isNone = now.group.listing.values[now.turn].every((value) => value === ABSENT);
+  if (!now.list.length) rows.push(element("p", {class: "nothing"}, isNone ? "No sample of this run is here." : "No sample passes these filters."));
   byId("rows").replaceChildren(...rows);
   const chosen = now.list.indexOf(now.position);
   if (chosen >= first && chosen < last) list.setAttribute("aria-activedescendant", `row-${now.position}`);

@@ -54,6 +54,7 @@ function show() {
     if (link.dataset.view === view.dataset.view) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");
   }
+  byId("nav").querySelector("[aria-current]").scrollIntoView({block: "nearest"});
   const known = config.tasks.find((task) => task.name === view.dataset.view);
   byId("go").value = known ? address(known.name) : "#";
   document.title = known ? `${known.title}: evaluation report` : "Evaluation report";
