@@ -119,16 +119,18 @@ def _load(drawn: Sequence[Stored], model: str | None, settings: dict[str, Any]) 
         settings = {"dtype": dtype, **settings}
     chosen = models.Settings(**settings)
     try:
-        now = models.describe(spec, chosen)
+        now = models.describe(spec, chosen, model is not None)  # what nobody named is not downloaded
     except UserError as error:
         if model is not None:
             raise
         raise UserError(f"{error}; --model says where the run's model is now") from None
     wrong = next((one for one in drawn if one.info.fingerprint != now.fingerprint), None)
     if wrong is not None:
+        asked = [f"{key} {value}" for key, value in wrong.info.settings.items()]
+        with_what = f"its settings: {', '.join(asked)}" if asked else "its dtype with --dtype"
         raise UserError(
             f"task {wrong.task}: its answers are of {wrong.info.fingerprint}, the model is now "
-            f"{now.fingerprint}; name the run's checkpoint with --model, its dtype with --dtype"
+            f"{now.fingerprint}; name the run's checkpoint with --model, {with_what}"
         )
     return models.load(spec, chosen)
 

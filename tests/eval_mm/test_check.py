@@ -18,6 +18,7 @@ from eval_mm.cli import main
 from eval_mm.data import Selection
 from eval_mm.errors import UserError
 from eval_mm.invariance import ask_again
+from eval_mm.models import NotHereError
 from eval_mm.run import run
 from eval_mm.schema import ModelInfo, Prediction, Request
 from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, rows, write_data
@@ -437,6 +438,25 @@ def test_another_checkpoint_is_not_asked(out: Path, monkeypatch: pytest.MonkeyPa
         ask_again(out, 2, model="echo")
     with pytest.raises(UserError, match="--model says where the run's model is now"):
         ask_again(out, 2)
+    settings = {"server": "http://host/v1", "temperature": 0.7}
+    manifest(out, lambda fields: fields["tasks"][TASK]["model"].update(settings=settings))  # type: ignore[index]
+    with pytest.raises(UserError, match=r"its settings: server http://host/v1, temperature 0\.7$"):
+        ask_again(out, 2, model="echo")
+
+
+def test_a_model_nobody_named_is_not_downloaded(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name in a manifest may be that of another back end's model on the hub, of 19 GB."""
+    fetched = []
+
+    def describe(spec: str, settings: object, fetch: bool = True) -> ModelInfo:
+        fetched.append(fetch)
+        raise NotHereError(f"{spec}: not here")
+
+    monkeypatch.setattr("eval_mm.models.describe", describe)
+    for model in (None, "owner/name"):
+        with pytest.raises(UserError, match="not here"):
+            ask_again(out, 2, model=model)
+    assert fetched == [False, True]
 
 
 def test_the_demo_model_answers_alone_as_it_did(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
