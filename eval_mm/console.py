@@ -72,7 +72,7 @@ def guarded(
         sys.stdout.flush()
         return code
     except UserError as error:
-        return _fail(str(error), says)
+        return _fail(str(error), says, error.code)
     except BrokenPipeError:  # `... | head` closed our output
         sys.stderr.close()
         return 0
@@ -144,7 +144,7 @@ def size(num_bytes: float) -> str:
     return f"{num_bytes:.{digits}f} {units[0]}"
 
 
-def _fail(message: str, says: Callable[[str], bool]) -> int:
+def _fail(message: str, says: Callable[[str], bool], code: int = BAD_INPUT) -> int:
     if says(message):
         print(f"error: {printable(message)}", file=sys.stderr)
-    return BAD_INPUT
+    return code

@@ -1,4 +1,4 @@
-"""What goes wrong because of the user's input: always one line, never a traceback, exit code 2."""
+"""What goes wrong and the user can mend: always one line, never a traceback, exit code 2 but for few."""
 
 import difflib
 from collections.abc import Iterable
@@ -6,7 +6,12 @@ from pathlib import Path
 
 
 class UserError(Exception):
-    """Something the user can mend. The message is one line that says what is wrong and what is allowed."""
+    """Something the user can mend. The message is one line that says what is wrong and what is allowed.
+
+    `code` is the exit code of the command that it ends.
+    """
+
+    code = 2
 
 
 class DataError(UserError):

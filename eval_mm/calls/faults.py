@@ -7,6 +7,12 @@ class Stop(UserError):
     """No further call will do better: a wrong key, an unknown model, an empty account."""
 
 
+class Gone(Stop):
+    """The server answers no more: what it failed to answer is recorded and asked again next time."""
+
+    code = 3
+
+
 class Again(Exception):
     """A call failed and may do better if repeated.
 
@@ -19,6 +25,10 @@ class Again(Exception):
     def __init__(self, reason: str, after: float | None = None, overloaded: bool = False):
         super().__init__(reason)
         self.after, self.overloaded = after, overloaded
+
+
+class Silent(Again):
+    """A call had no reply in time, and neither had any other for long: the server answers nobody."""
 
 
 class Refused(Exception):

@@ -21,6 +21,7 @@ class Pacing:
         self.most = most
         self.times_overloaded: int = like.times_overloaded if like else 0
         self.num_answered = 0
+        self.silent_rounds: int = like.silent_rounds if like else 0
         self.halted = False
         self._limit: float = min(float(most), like._limit) if like else 1.0
         self._under_way = 0
@@ -47,19 +48,24 @@ class Pacing:
         self._under_way += 1
         return self.times_overloaded
 
-    def leave(self, entered: int, answered: bool = False, overloaded: bool = False) -> None:
+    def leave(
+        self, entered: int, answered: bool = False, overloaded: bool = False, silent: bool = False
+    ) -> None:
         """Gives the place back and learns from what became of the call: a reply, too much, or another fault.
 
-        Several calls that were under way together tell of one overload, not of several.
+        Several calls that were under way together tell of one overload, not of several. `silent` is an
+        overload that nobody spoke of: there was no reply in time.
         """
         self._under_way -= 1
         if answered:
             self.num_answered += 1
+            self.silent_rounds = 0
             step = 1.0 if self.times_overloaded == 0 else 1.0 / self._limit
             self._limit = min(float(self.most), self._limit + step)
         elif overloaded and entered == self.times_overloaded:
             self._limit = max(1.0, self._limit / 2)
             self.times_overloaded += 1
+            self.silent_rounds = self.silent_rounds + 1 if silent else 0
         self._changed.set()
 
     def hold(self, seconds: float) -> None:

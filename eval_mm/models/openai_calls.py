@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from eval_mm.calls.cost import Budget
-from eval_mm.calls.faults import Again, Refused, Stop
+from eval_mm.calls.faults import Again, Gone, Refused, Silent, Stop
 from eval_mm.calls.pacing import Pacing
 from eval_mm.calls.patience import Patience, patiently
 from eval_mm.calls.server import Server
@@ -60,29 +60,33 @@ class Tally:
     most_read: int = 0
     in_a_row: int = 0
     failed_pictures: set[str] = field(default_factory=set)
+    silent: bool = False
     fault: str = ""
     other_limit: bool = False
     ranked: bool = False
     served: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
 
-    def fail(self, request: Request, fault: str) -> None:
+    def fail(self, request: Request, fault: Again) -> None:
         """Notes a question for which patience ended; one without a picture stands for itself."""
         self.in_a_row += 1
         self.failed_pictures.update(images_of(request.prompt) or [request.id])
-        self.fault = fault
+        self.fault, self.silent = str(fault), isinstance(fault, Silent)
 
     def reply(self) -> None:
         """Notes that the server is there."""
-        self.in_a_row = 0
+        self.in_a_row, self.silent = 0, False
         self.failed_pictures.clear()
 
     def check(self) -> None:
         """Raises Stop where the server fails one question after the other, or refuses all for one reason."""
-        if self.in_a_row >= GONE and len(self.failed_pictures) >= GONE_PICTURES:
-            raise Stop(
-                f"{WHO} failed {self.in_a_row} questions in a row, the last: {self.fault}; all answers so "
-                f"far are kept, the same command goes on"
+        various = len(self.failed_pictures) >= GONE_PICTURES
+        gone = self.in_a_row >= GONE and various
+        if gone or (self.silent and (various or not self.answered)):  # silence is waited out long enough
+            failed = f"{self.in_a_row} questions in a row" if self.in_a_row > 1 else "the first question"
+            raise Gone(
+                f"{WHO} failed {failed}, the last: {self.fault}; all answers so far are kept, the same "
+                f"command goes on"
             )
         for reason, times in self.refused.items():
             if not self.answered and times >= SAME_FAULT:
@@ -148,7 +152,7 @@ class Caller:
         except Again as fault:
             if self.pacing.halted:
                 raise Stop("nothing more is asked") from None
-            self._tally.fail(asked.request, str(fault))
+            self._tally.fail(asked.request, fault)
             return Prediction(asked.request.id, error=str(fault))
         finally:
             self._tally.budget.settle(held, *spent)

@@ -9,7 +9,7 @@ import hashlib
 import json
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, get_args
 
 from eval_mm.calls.access import OPENAI, Access, access
@@ -32,7 +32,7 @@ FEW_NAMES = 20
 
 QUICK = Patience(tries=3, first=0.5, longest=2.0, most_asked=10.0)
 SECONDS = 20.0
-"""How a server is asked what it has."""
+"""How a server is asked what it has, with fewer tries where the user wants fewer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def target(spec: str, name: str, settings: Settings) -> Target:
         )
     found = access(settings.base_url, settings.api_key_env, f"--model {spec}")
     extra = extra_fields(settings.extra_body, found)
-    said = _entry(found, name)
+    said = _entry(found, name, replace(QUICK, tries=min(QUICK.tries, settings.tries)))
     scale = settings.box_scale or said.get("box_scale")
     told: dict[str, Any] = {
         "temperature": None if settings.temperature == "server" else float(settings.temperature),
@@ -95,13 +95,13 @@ def target(spec: str, name: str, settings: Settings) -> Target:
     return Target(info, found, {"picture_numbers": False, **plain}, plain, _limit(found.base_url))
 
 
-def _entry(found: Access, name: str) -> Mapping[str, Any]:
+def _entry(found: Access, name: str, patience: Patience) -> Mapping[str, Any]:
     """What the server's list says of the model; empty where it has no list, or says nothing."""
     server_said: list[Any] = []
 
     async def ask(server: Server) -> None:
         try:
-            server_said.append(await patiently(server.models, QUICK, SECONDS, Pacing(1), WHO))
+            server_said.append(await patiently(server.models, patience, SECONDS, Pacing(1), WHO))
         except Again as fault:
             raise Stop(f"{found.base_url}: cannot be asked ({fault}); is the server running?") from None
         except Refused:

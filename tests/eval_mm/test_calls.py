@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from eval_mm.calls.access import OPENAI, access
-from eval_mm.calls.faults import Again, Stop
+from eval_mm.calls.faults import Again, Silent, Stop
 from eval_mm.calls.pacing import Pacing
 from eval_mm.calls.patience import Patience, patiently
 from eval_mm.calls.server import retry_after, tokens
@@ -172,6 +172,45 @@ def test_patience_ends_where_nobody_is_answered() -> None:
     assert asyncio.run(asked(Again("busy", overloaded=True), others=False)) == 4
     assert asyncio.run(asked(Again("reset"), others=True)) == 4
     assert asyncio.run(asked(Again("busy", overloaded=True), others=True)) == 52
+
+
+def test_a_silent_server_is_waited_out_once() -> None:
+    """Guards against eight tries of five minutes for every question: silence is that of the server."""
+    answers = False
+
+    async def call() -> None:
+        if not answers:
+            await asyncio.sleep(60)
+
+    async def ask(pacing: Pacing, patience: Patience) -> str:
+        try:
+            await patiently(call, patience, 0.002, pacing, "the server")
+        except Again as fault:
+            return f"{type(fault).__name__}: {fault}"
+        return "answered"
+
+    async def asked() -> list[str]:
+        nonlocal answers
+        patience = Patience(tries=8, first=1e-6, longest=1e-6, silence=0.0)
+        pacing = Pacing(1)
+        found = [await ask(pacing, patience) for _ in range(2)]
+        assert pacing.times_overloaded == 4, "three rounds, and then one call for each question"
+        answers = True
+        found.append(await ask(pacing, patience))
+        assert pacing.silent_rounds == 0
+        answers = False
+        found.append(await ask(pacing, Patience(tries=4, first=1e-6, longest=1e-6)))  # no ten minutes yet
+        found.append(await ask(Pacing(1), Patience(tries=1)))
+        return found
+
+    alone = "no reply within 0.002 seconds"
+    silent = f"Silent: {alone}, and none to any call for 0 seconds"
+    last = f"Again: 4 tries failed, the last: {alone}"
+    assert asyncio.run(asked()) == [silent, silent, "answered", last, f"Again: {alone}"]
+    assert Patience().is_silence(3, 300.0)
+    assert not Patience().is_silence(2, 900.0)
+    assert not Patience().is_silence(9, 60.0)
+    assert issubclass(Silent, Again)
 
 
 def test_a_halt_wakes_who_waits() -> None:

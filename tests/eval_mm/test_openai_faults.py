@@ -14,6 +14,7 @@ import pytest
 from PIL import Image as Picture
 
 from eval_mm import jobs
+from eval_mm.calls.faults import Gone
 from eval_mm.calls.patience import Patience
 from eval_mm.cli import main
 from eval_mm.errors import UserError
@@ -62,7 +63,7 @@ def test_what_fails_in_the_end_is_recorded(data: Path, tmp_path: Path) -> None:
         failed = [line for line in first if line["error"]]
         assert 0 < len(failed) == result.num_errors < 24
         assert len(first) == 24
-        assert {line["error"].partition(" the last: ")[0] for line in failed} == {"1 tries failed,"}
+        assert {line["error"][:13] for line in failed} == {"500 later", "503 later", "no connection"}
         assert asked(tmp_path)["ok"] == 24 - len(failed)
 
 
@@ -188,8 +189,10 @@ def test_a_wrong_key_is_one_line(
 
 def test_a_server_that_is_not_there(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Guards against a run of which every sample fails because nobody started the server."""
-    assert main(command("http://127.0.0.1:9/v1", data, tmp_path / "run")) == 2
-    assert "http://127.0.0.1:9/v1: cannot be asked" in one_error(capsys)
+    assert main(command("http://127.0.0.1:9/v1", data, tmp_path / "run", "--tries", "1")) == 2
+    assert "http://127.0.0.1:9/v1: cannot be asked (no connection: " in one_error(capsys), (
+        "once is no 3 tries"
+    )
     assert not (tmp_path / "run/refcoco_val").exists()
     with served(tmp_path, models=[{"id": "one"}, {"id": "two"}]) as url:
         assert main(command(url, data, tmp_path / "run")) == 2
@@ -244,6 +247,19 @@ def test_a_server_that_is_gone_stops(tmp_path: Path) -> None:
     lines = journal(out)
     assert sum(line["error"] is None for line in lines) == 10
     assert 20 <= len(lines) <= 40
+
+
+def test_a_server_that_never_answers_stops(tmp_path: Path) -> None:
+    """It took connections and was silent: every question was waited for eight times five minutes."""
+    data, out = write_data(tmp_path / "data", rows(60, images=4)), tmp_path / "run"
+    mute = Patience(tries=8, first=0.001, longest=0.001, silence=0.0)
+    with (
+        served(tmp_path, faults=1.0, kinds=("slow",), slow=60.0) as url,
+        pytest.raises(Gone, match=r"failed .*, the last: no reply within 0\.02 seconds, and none to any"),
+    ):
+        ask(url, data, out, mute, max_concurrency=4, timeout=0.02)
+    assert len(journal(out)) <= 8
+    assert Gone.code == 3, "samples failed: a script may come again, which bad usage tells it not to"
 
 
 def test_a_picture_that_a_server_cannot_take(tmp_path: Path) -> None:
