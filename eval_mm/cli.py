@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from eval_mm.console import Parser, guarded
-from eval_mm.interrupts import end_on_sigterm
+from eval_mm.interrupts import Ending
 
 VERBS = ("run", "score", "report", "compare", "explain", "check", "list")
 """In the order of --help."""
@@ -33,17 +33,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; returns the exit code."""
     given = sys.argv[1:] if argv is None else argv
     arguments = build_parser().parse_args(given, argparse.Namespace(argv=given))
-    end_on_sigterm()
     kept = "all answers so far are kept, the same command goes on"
-    if os.environ.get("WORLD_SIZE", "1") == "1":
-        return guarded(lambda: arguments.command(arguments), kept)
-    from eval_mm.processes.team import leave, says
-
     done: list[int] = []
 
     def command() -> int:
-        done.append(arguments.command(arguments))
+        with Ending():
+            done.append(arguments.command(arguments))
         return done[0]
+
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        return guarded(command, kept)
+    from eval_mm.processes.team import leave, says
 
     leave(guarded(command, kept, says), to_the_end=bool(done))
 

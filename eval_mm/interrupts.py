@@ -11,11 +11,45 @@ import time
 from types import FrameType, TracebackType
 from typing import Any
 
+from eval_mm.errors import Interrupted, UserError
+
 GRACE = 20.0
 """Seconds after which it is the end, finished or not."""
 TWICE = 1.0
 """Seconds within which a second signal is the first one again: a terminal and torchrun send it both."""
 SAID = f"\ninterrupted: finishing what is being answered, {GRACE:.0f} s at most; once more ends at once\n"
+
+
+class Ending:
+    """Makes SIGTERM what Ctrl-C is, once it is entered; a program enters it once, when it begins.
+
+    Libraries swallow a KeyboardInterrupt: torch, imported while one comes, goes on with half of numpy. What
+    fails after that fails of it and is an interruption too, and `Interrupts` begins no more.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        """The handler of both signals."""
+        self.came = True
+        raise KeyboardInterrupt
+
+    def __enter__(self) -> None:
+        for number, usual in {
+            signal.SIGINT: signal.default_int_handler,
+            signal.SIGTERM: signal.SIG_DFL,
+        }.items():
+            handler = signal.getsignal(number)
+            if handler == usual or isinstance(handler, Ending):
+                signal.signal(number, self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        known = isinstance(error, UserError | OSError | Interrupted)
+        if self.came and isinstance(error, Exception) and not known:
+            raise KeyboardInterrupt from None
 
 
 class Interrupts:
@@ -32,7 +66,10 @@ class Interrupts:
     def __enter__(self) -> "Interrupts":
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                handler = signal.getsignal(number)
+                if isinstance(handler, Ending) and handler.came:
+                    raise KeyboardInterrupt
+                if handler not in (signal.SIG_IGN, None):
                     self._before[number] = signal.signal(number, self._first_or_second)
         return self
 
@@ -62,9 +99,3 @@ class Interrupts:
 
     def _at_once(self, number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
-
-
-def end_on_sigterm() -> None:
-    """Makes SIGTERM what Ctrl-C is; a program calls it once, when it begins."""
-    if signal.getsignal(signal.SIGTERM) == signal.SIG_DFL:
-        signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -3,8 +3,10 @@
 import errno
 import json
 import runpy
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import eval_mm
 from eval_mm.cli import main
 from eval_mm.console import guarded
 from eval_mm.report.table import results_table
-from tests.eval_mm.support import BOX_ANSWER, rows, write_data
+from tests.eval_mm.support import BOX_ANSWER, ScriptedModel, rows, write_data
 
 
 @pytest.fixture
@@ -344,6 +346,32 @@ def test_an_interrupt_while_modules_are_loaded(
         runpy.run_module("eval_mm", run_name="__main__")
     assert ended.value.code == 130
     assert capsys.readouterr().err.split() == ["interrupted"]
+
+
+@pytest.mark.parametrize("then", ["fails", "goes on"])
+def test_an_interrupt_that_a_library_swallows(
+    then: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C while torch was imported left half of numpy: a traceback, or a run of nothing but errors."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def load(*_: object) -> ScriptedModel:
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        if then == "fails":
+            raise AttributeError("module 'numpy' has no attribute 'matrix'")
+        return ScriptedModel()
+
+    monkeypatch.setattr("eval_mm.jobs.Job.load", load)
+    out = tmp_path / "run"
+    try:
+        told = ["run", "--task", "refcoco_val", "--model", "echo", "--data", str(data), "--out", str(out)]
+        assert main(told) == 130
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert "the same command goes on" in capsys.readouterr().err
+    assert not list(out.glob("*/predictions.*"))
 
 
 def test_a_narrow_terminal(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
