@@ -30,7 +30,7 @@ SCRIPTS = ("page.js", "leaderboard.js", "sample.js", "browser.js")
 
 MAX_SAMPLES, MAX_BYTES = 500, 25_000_000
 
-OUTCOME_BYTES = 1500
+OUTCOME_BYTES = 2500
 """What the distribution of one run's scores takes in the page."""
 
 

@@ -1,6 +1,7 @@
 """A run's scores.jsonl as columns: ids and values of all samples, and the line of each to look up more."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -82,10 +83,16 @@ def worst_first(values: Sequence[Value]) -> list[int]:
 
 
 class Outcomes(NamedTuple):
-    """How many samples have which score; `unscored` are those without a public answer."""
+    """How many samples have which score; `unscored` are those without a public answer.
+
+    Scores between 0 and 1 are counted by quarters, `partly_4` from 0.75 up.
+    """
 
     right: int = 0
-    partly: int = 0
+    partly_4: int = 0
+    partly_3: int = 0
+    partly_2: int = 0
+    partly_1: int = 0
     wrong: int = 0
     unparsed: int = 0
     errors: int = 0
@@ -100,4 +107,5 @@ def distribution(values: Sequence[Value], scored: bool) -> Outcomes:
     if not scored:
         return Outcomes(errors=errors, unscored=len(asked) - errors)
     right, wrong = asked.count(1), asked.count(0)
-    return Outcomes(right, len(asked) - errors - unread - right - wrong, wrong, unread, errors)
+    by = Counter(int(4 * value) for value in asked if value is not None and 0 < value < 1)
+    return Outcomes(right, by[3], by[2], by[1], by[0], wrong, unread, errors)

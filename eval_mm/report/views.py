@@ -29,7 +29,10 @@ OTHERS = "Own data"
 
 OUTCOMES = {
     "right": "right",
-    "partly": "partly right",
+    "partly_4": "partly right, 0.75 to 1",
+    "partly_3": "partly right, 0.5 to 0.75",
+    "partly_2": "partly right, 0.25 to 0.5",
+    "partly_1": "partly right, 0 to 0.25",
     "wrong": "wrong",
     "unparsed": "unparsed",
     "errors": "failed",

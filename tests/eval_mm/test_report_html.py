@@ -26,7 +26,7 @@ from eval_mm.report.leaderboards import leaderboards
 from eval_mm.report.page import embedded_json, policy, thumbnail
 from eval_mm.report.pictures import MISSING, UNREADABLE
 from eval_mm.report.runs import load_runs
-from eval_mm.report.scores_file import ABSENT, ERROR, distribution, read_scores, worst_first
+from eval_mm.report.scores_file import ABSENT, ERROR, Outcomes, distribution, read_scores, worst_first
 from eval_mm.rescore import score
 from eval_mm.run import run
 from eval_mm.schema import Metric, Score
@@ -428,7 +428,7 @@ def test_what_another_scorer_made_of_the_answers_can_be_looked_at(folder: Path, 
     assert [one["run"] for one in group(path, "vqav2_val")["runs"]] == [0, 3]
     section = text.partition('class="view task" data-view="refcoco_val"')[2].partition("<h2>Breakdowns")[0]
     assert section.count('class="stack"') == 3
-    assert section.count("1 partly right</li>") == 1
+    assert section.count("1 partly right, 0.25 to 0.5</li>") == 1
 
 
 def test_changed_data_and_lost_pictures_are_said(tmp_path: Path) -> None:
@@ -534,8 +534,10 @@ def test_scores_are_read_once_each_and_sorted(tmp_path: Path) -> None:
     assert [found.ids[place] for place in worst_first(found.values)] == ["d", "b", "e", "c", "a"]
     assert worst_first([1.0, ABSENT, 0.5]) == [2, 0]
     counted = distribution([*found.values, ABSENT], scored=True)
-    assert counted == (1, 1, 1, 1, 1, 0)
-    assert distribution([None, ERROR], scored=False) == (0, 0, 0, 0, 1, 1)
+    assert counted == Outcomes(right=1, partly_2=1, wrong=1, unparsed=1, errors=1)
+    assert distribution([None, ERROR], scored=False) == Outcomes(errors=1, unscored=1)
+    quarters = distribution([0.01, 0.25, 0.5, 0.74, 0.75, 0.99, 1.0], scored=True)
+    assert quarters == Outcomes(right=1, partly_4=2, partly_3=2, partly_2=1, partly_1=1)
 
 
 def test_bars_are_as_long_as_their_numbers() -> None:
