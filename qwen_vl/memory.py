@@ -14,7 +14,7 @@ from qwen_vl.rows import Step
 CACHE_SHARE = 0.5
 """Of the memory that is free at the start, what the cache may take in the end; the rest is for the pass."""
 OF_THE_CPU = ("can't allocate memory", "not enough memory")
-OF_LIBRARIES = ("ALLOC_FAILED",)  # cuBLAS and cuDNN
+OF_LIBRARIES = ("ALLOC_FAILED", "CUDA error: out of memory")  # cuBLAS and cuDNN; what no tensor asked for
 
 
 class Attempt(NamedTuple):

@@ -44,8 +44,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="the engine (default), the published evaluation loop, or one question at a time",
     )
     add("--compare", choices=ENGINES, help="measure this one too, and print the ratio last")
-    add("--images", type=positive, metavar="N", help=f"pictures asked about (default: {PICTURES})")
-    add("--new-tokens", type=positive, metavar="N", help="generate no more than N tokens, to have it sooner")
+    add(
+        "--images",
+        type=positive,
+        metavar="N",
+        help=f"pictures asked about (default: {PICTURES}); not with generate-N",
+    )
+    add(
+        "--new-tokens",
+        type=positive,
+        metavar="N",
+        help="with generate-N: no more than N tokens, to have it sooner",
+    )
     add(
         "--compile",
         action="store_true",

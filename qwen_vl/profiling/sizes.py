@@ -54,6 +54,8 @@ OFFICIAL = SMALL | {
 }
 RANDOM = {"small": SMALL, "qwen-vl-7b": OFFICIAL}
 DEMO = "demo"
+MOST = 0.9
+"""Of the free memory, what the weights may take."""
 
 
 def size_of(name: str) -> QwenVLConfig:
@@ -74,13 +76,14 @@ def check_memory(name: str, device: torch.device, dtype: torch.dtype) -> None:
     """CheckpointError where the weights do not fit into the memory that is free."""
     config, free = size_of(name), free_memory(device)
     needed = parameters(config) * dtype.itemsize
-    if needed <= 0.9 * free:
+    if needed <= MOST * free:
         return
+    half = "--dtype bfloat16 or " if dtype == torch.float32 and needed / 2 <= MOST * free else ""
     question = config.visual.n_queries + 2 + 12
     once = (image_flop(config) + question * token_flop(config, question / 2)) / 1e12
     every = question * logits_flop(config) / 1e12
     raise CheckpointError(
         f"config {name}: {needed / 1e9:.1f} GB of weights, {free / 1e9:.1f} GB of memory are free; take "
-        f"--config small. By arithmetic a picture with its question is {once:.1f} TFLOP, and {every:.1f} "
-        "more with logits at all positions"
+        f"{half}--config small. By arithmetic a picture with its question is {once:.1f} TFLOP, and "
+        f"{every:.1f} more with logits at all positions"
     )

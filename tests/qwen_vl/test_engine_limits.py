@@ -265,7 +265,12 @@ def test_no_room_for_a_picture_beside_one_that_cannot_be_read(small: QwenVL, sho
 
 @pytest.mark.parametrize(
     "error",
-    [MemoryError("numpy"), RuntimeError("CUBLAS_STATUS_ALLOC_FAILED"), torch.OutOfMemoryError("cuda")],
+    [
+        MemoryError("numpy"),
+        RuntimeError("CUBLAS_STATUS_ALLOC_FAILED"),
+        torch.AcceleratorError("CUDA error: out of memory\nCUDA kernel errors might be"),
+        torch.OutOfMemoryError("cuda"),
+    ],
 )
 def test_scoring_runs_out_of_memory(small: QwenVL, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     """Logits of a whole vocabulary are the largest tensors: beyond the boundary their error ended the run."""

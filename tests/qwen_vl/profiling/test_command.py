@@ -99,4 +99,14 @@ def test_a_model_that_does_not_fit(
     assert main(["profile", "--config", "qwen-vl-7b", "--device", "cpu", "--dtype", "float32"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert "38.6 GB of weights, 1.0 GB" in line
+    assert "take --config small." in line
     assert "7." in line.partition("By arithmetic")[2]
+
+
+def test_a_model_that_fits_in_half_precision(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever is short of a third of the memory need not give up the size."""
+    monkeypatch.setattr("qwen_vl.profiling.sizes.free_memory", lambda device: 25 * 10**9)
+    assert main(["profile", "--config", "qwen-vl-7b", "--device", "cpu", "--dtype", "float32"]) == 2
+    assert "take --dtype bfloat16 or --config small." in capsys.readouterr().err
