@@ -22,6 +22,7 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteriaList
 
 from eval_mm.models import Settings
+from eval_mm.models.endings import cut
 from eval_mm.models.hf_checkpoint import HFCheckpoint, describe, load
 from eval_mm.models.hf_prompts import Prompted, batch, can_stand_together, prompted
 from eval_mm.models.hf_steering import Forced, Stopped
@@ -189,9 +190,8 @@ class HFBackend:
     def _prediction(self, one: Prompted, ids: list[int]) -> Prediction:
         end = next((place for place, token in enumerate(ids) if token in self._eos), None)
         ids = ids[:end]
-        whole = text = self._text(ids)
-        for stop in one.request.stop:
-            text = text.partition(stop)[0]
+        whole = self._text(ids)
+        text = cut(whole, one.request.stop)
         while text != whole and ids[-1] == self._pad:
             ids.pop()  # written while others of the batch went on
         ended = end is not None or text != whole

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from eval_mm.calls.faults import Again, Refused
 from eval_mm.calls.server import tokens
+from eval_mm.models.endings import cut
 from eval_mm.schema import Image, Mark, Prediction, Request
 
 NO_COMPLETION = "the server's reply is no completion"
@@ -75,11 +76,13 @@ class Chat(NamedTuple):
             ranks = _ranks(choice.get("logprobs"), request.choices)
             return Prediction(request.id, choice_logprobs=ranks, **_counted(counts))
         thought, answer = split_reasoning(text)
-        for stop in request.stop:
-            answer = answer.partition(stop)[0]
         reasoning = "\n".join(part for part in (apart, thought) if part)
         return Prediction(
-            request.id, answer, stop_reason=_reason(finish), reasoning=reasoning, **_counted(counts)
+            request.id,
+            cut(answer, request.stop),
+            stop_reason=_reason(finish),
+            reasoning=reasoning,
+            **_counted(counts),
         )
 
 

@@ -12,6 +12,7 @@ import torch
 
 from eval_mm.errors import UserError
 from eval_mm.models import NotHereError, Settings
+from eval_mm.models.endings import cut
 from eval_mm.schema import Image, Mark, ModelInfo, Prediction, Request
 from qwen_vl.chat import SYSTEM, chat_turn, stop_ids
 from qwen_vl.checkpoint import DEMO_FOLDER, LoadedModel, describe, load
@@ -116,13 +117,12 @@ class QwenVLBackend:
             return _failed(request, answer.error)
         if answer.logprobs is not None:
             return Prediction(request.id, choice_logprobs=answer.logprobs, prompt_tokens=prompt_tokens)
-        text = self._loaded.tokenizer.decode_answer(answer.ids)
-        for stop in request.stop:
-            text = text.partition(stop)[0]
+        whole = self._loaded.tokenizer.decode_answer(answer.ids)
+        text = cut(whole, request.stop)
         return Prediction(
             request.id,
             text,
-            stop_reason=answer.stop_reason,
+            stop_reason=answer.stop_reason if text == whole else "stop",
             prompt_tokens=prompt_tokens,
             new_tokens=len(answer.ids),
         )

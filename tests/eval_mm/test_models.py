@@ -13,7 +13,7 @@ from eval_mm import models, tasks
 from eval_mm.cli import main
 from eval_mm.data import find_root, load
 from eval_mm.errors import UserError
-from eval_mm.models import NotHereError, Settings
+from eval_mm.models import NotHereError, Settings, endings
 from eval_mm.models.qwen_vl import QwenVLBackend
 from eval_mm.prompt import to_request
 from eval_mm.run import run
@@ -262,6 +262,14 @@ def test_stop_texts_end_an_answer(demo: Backend, pictures: list[str]) -> None:
     prompt = grounding("a", pictures[0], "x").prompt
     cut = Request("a", prompt, min_new_tokens=4, max_new_tokens=12, stop=(stop,))
     assert ask(demo, cut)["a"].text == whole.partition(stop)[0]
+    assert ask(demo, cut)["a"].stop_reason == "stop"
+
+
+def test_the_first_of_several_stops() -> None:
+    """Cut at one stop after the other, what began within the cut was not seen; the server saw it."""
+    for stops in (("d\n", "\n\n"), ("\n\n", "d\n")):
+        assert endings.cut("a red\n\nb", stops) == "a re"
+    assert endings.cut("a red", ("x", "\n")) == endings.cut("a red", ()) == "a red"
 
 
 def test_a_copy_of_the_demo_model_is_still_the_demo_model(checkpoint: Path) -> None:
