@@ -56,11 +56,12 @@ def compare_task(stored: StoredTask, folder: Path, on_request: Sequence[str]) ->
 def compare_composite(
     task: Task, parts: Sequence[Scored], folder: Path, on_request: Sequence[str]
 ) -> Compared:
-    """A task computed from others, given the scores of those."""
+    """A task computed from others, given the scores of those; parts that make no whole now once did."""
     try:
-        return _compare(combine(task, parts), folder, on_request, "")
+        whole = combine(task, parts)
     except UserError as error:
-        return Compared(NOT_COMPARED, notes=(f"not compared: {error}",))
+        return Compared(DIFFERENT, (f"result.json is of earlier answers: {error}",))
+    return _compare(whole, folder, on_request, "")
 
 
 def _compare_under(

@@ -318,6 +318,16 @@ def test_tasks_made_of_others_and_files_for_servers_are_checked(tmp_path: Path) 
     assert any("for the benchmark's server, is missing" in text for text in findings(out))
 
 
+def test_a_whole_of_parts_that_were_asked_anew_is_found(tmp_path: Path) -> None:
+    """One part was asked again with more rows: the old number of the whole passed for all well."""
+    out = tmp_path / "run"
+    run(ScriptedModel(), ["chartqa_test"], "demo", out=out, selection=Selection(2))
+    run(ScriptedModel(), ["chartqa_test_human"], "demo", out=out, selection=Selection(3))
+    (found,) = findings(out)
+    assert found.startswith("chartqa_test: result.json is of earlier answers: ")
+    assert "differ in selection" in found
+
+
 def test_archives_are_compared_by_what_they_hold() -> None:
     """A table or zip for a server holds the time at which it was made."""
 
