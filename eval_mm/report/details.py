@@ -43,14 +43,14 @@ def sample_facts(sample: Sample) -> dict[str, Any]:
     return facts
 
 
-def prompt_parts(request: Request) -> list[Any]:
-    """The prompt as sent, after the system text."""
+def prompt_parts(request: Request, own_pictures: int) -> list[Any]:
+    """The prompt as sent, after the system text; its last pictures are the sample's, others of examples."""
     parts: list[Any] = [[f"system: {clip(request.system)}"]] if request.system else []
-    pictures = 0
+    picture = own_pictures - sum(isinstance(part, Image) for part in request.prompt)
     for part in request.prompt:
         if isinstance(part, Image):
-            parts.append(pictures)
-            pictures += 1
+            parts.append(["an example's picture"] if picture < 0 else picture)
+            picture += 1
         else:
             parts.append([part.token] if isinstance(part, Mark) else clip(part))
     if request.choices:

@@ -115,8 +115,8 @@ def _text(
             way = normalised(taken(sample), sample, answer.text)
             if any(traced.changes for traced in way.references):
                 references[one.result.score_protocol] = [clip(traced.normalised) for traced in way.references]
-        if answer.request is not None and one.way not in prompts:
-            prompts[one.way] = prompt_parts(answer.request)
+        if sample is not None and answer.request is not None and one.way not in prompts:
+            prompts[one.way] = prompt_parts(answer.request, len(sample.images))
         found = answer_facts(answer.row, sample, one.model, answer.request, answer.prediction, way)
         answers.append(embedded_json(found))
     if prompts:

@@ -297,7 +297,8 @@ def test_prompts_are_those_of_each_way_of_asking(tmp_path: Path) -> None:
     ways = [one["way"] for one in found["runs"]]
     assert ways == ["qwen-vl", "qwen-vl, 2-shot, seed 1", "qwen-vl, 2-shot, seed 2"]
     prompts = [found["samples"]["1"]["p"][way] for way in ways]
-    assert [prompt.count(2) for prompt in prompts] == [0, 1, 1]  # the third picture
+    assert [prompt.count(0) for prompt in prompts] == [1, 1, 1]  # the sample's own picture, which is shown
+    assert [prompt.count(["an example's picture"]) for prompt in prompts] == [0, 2, 2]
     assert prompts[1] != prompts[2]
     assert all(prompt[-1].endswith(prompts[0][-1]) for prompt in prompts)
 
