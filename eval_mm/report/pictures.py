@@ -1,5 +1,6 @@
 """Small copies of pictures for a page, as many as fit into a number of bytes."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -42,7 +43,8 @@ def pictures_within(paths: Mapping[int, Sequence[Path]], room: int) -> Pictures:
     numbers: dict[Path, int] = {}
     left = room
     wanted = list(paths.items())
-    with ThreadPoolExecutor() as pool:
+    with warnings.catch_warnings(), ThreadPoolExecutor() as pool:
+        warnings.simplefilter("ignore")  # of large or untidy files: what can be shown is shown
         for start in range(0, len(wanted), AT_ONCE):
             batch = wanted[start : start + AT_ONCE]
             fresh = list(dict.fromkeys(path for _, some in batch for path in some if path not in numbers))

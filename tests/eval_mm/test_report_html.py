@@ -24,7 +24,7 @@ from eval_mm.report.asked import Questions, breakdowns
 from eval_mm.report.html import write_html
 from eval_mm.report.leaderboards import leaderboards
 from eval_mm.report.page import embedded_json, policy, thumbnail
-from eval_mm.report.pictures import MISSING, UNREADABLE
+from eval_mm.report.pictures import MISSING, UNREADABLE, pictures_within
 from eval_mm.report.runs import load_runs
 from eval_mm.report.scores_file import ABSENT, ERROR, Outcomes, distribution, read_scores, worst_first
 from eval_mm.rescore import score
@@ -509,6 +509,16 @@ def test_pictures_with_nothing_behind_them_stand_on_white(tmp_path: Path) -> Non
         assert small.size == (100, 33)
         assert small.convert("RGB").getpixel((50, 10)) == (255, 255, 255)
     assert thumbnail(tmp_path / "none.png", 100) == ""
+
+
+def test_a_large_picture_is_shown_without_a_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Pillow's warning of an attack, with the place of its own code, stood among the lines of `report`."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
+    Image.new("RGB", (90, 80)).save(tmp_path / "large.png")
+    found = pictures_within({0: [tmp_path / "large.png"]}, 10_000)
+    assert (found.num_shown, len(recwarn)) == (1, 0)
 
 
 def test_scores_are_read_once_each_and_sorted(tmp_path: Path) -> None:
