@@ -23,7 +23,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 
 from eval_mm.models import Settings
 from eval_mm.models.endings import cut
-from eval_mm.models.hf_checkpoint import HFCheckpoint, describe, load
+from eval_mm.models.hf_checkpoint import GRID, HFCheckpoint, describe, load
 from eval_mm.models.hf_prompts import Prompted, batch, can_stand_together, prompted
 from eval_mm.models.hf_steering import Forced, Stopped
 from eval_mm.schema import ModelInfo, Prediction, Request
@@ -210,9 +210,12 @@ class HFBackend:
         return text
 
     def _seen(self, one: Prompted) -> tuple[int, int] | None:
-        """Width and height of a single picture as the model saw it, where its processor resizes freely."""
-        grid = one.pictures.get("image_grid_thw")
-        if self.info.box_scale != "resized" or grid is None or len(grid) != 1:
+        """Width and height of a single picture as the model saw it, where its processor resizes freely.
+
+        Whatever the unit of boxes is now: the answer may be scored again in another.
+        """
+        grid = one.pictures.get(GRID)
+        if grid is None or len(grid) != 1:
             return None
         side = self._processor.image_processor.patch_size
         _, rows, columns = grid[0].tolist()

@@ -40,6 +40,9 @@ from qwen_vl.fingerprint import fingerprint_of
 FILES = ("*.json", "*.safetensors", "*.jinja", "*.txt", "*.model")
 """What is fetched of a hub repository, and what its fingerprint is made of: data, never code."""
 
+GRID = "image_grid_thw"
+"""What processors that resize freely call the size of a picture, in patches."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HFCheckpoint:
@@ -62,6 +65,8 @@ def describe(value: str, settings: Settings, fetch: bool = True) -> ModelInfo:
     model_type = _model_type(folder, value)
     adapter = _adapter(settings.adapter)
     device, dtype = _compute(settings)
+    if settings.box_scale == "resized" and BOX_SCALES.get(model_type) != "resized":
+        _check_sizes(folder, value)
     name = folder.resolve().name if Path(value).is_dir() else value
     files = [*_files(folder), *(_files(adapter) if adapter is not None else ())]
     return ModelInfo(
@@ -151,6 +156,17 @@ def _model_type(folder: Path, value: str) -> str:
         f"--model hf:{value}: config.json has model_type {found!r}, which transformers "
         f"{transformers.__version__} does not know as a model of pictures and text{why}"
     )
+
+
+def _check_sizes(folder: Path, value: str) -> None:
+    """Raises UserError for a processor that does not tell at which size the model sees a picture."""
+    with _said(value):
+        known = _processor(folder).image_processor.model_input_names
+    if GRID not in known:
+        raise UserError(
+            f"--box-scale resized: the processor of {value} does not tell at which size its model sees a "
+            f"picture; name another unit"
+        )
 
 
 def _has_chat_template(folder: Path) -> bool:

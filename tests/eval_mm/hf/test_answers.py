@@ -20,7 +20,7 @@ from eval_mm.run import run
 from eval_mm.schema import Image, Request
 from qwen_vl.image import load_image
 from tests.eval_mm.hf import tiny_models
-from tests.eval_mm.hf.support import FAMILIES, PICTURES, ask, backend, requests
+from tests.eval_mm.hf.support import FAMILIES, PICTURES, ask, backend, refused, requests
 
 
 @pytest.mark.parametrize("family", tiny_models.FAMILIES)
@@ -236,6 +236,17 @@ def test_pixels_of_the_resized_picture(checkpoints: dict[str, Path], tmp_path: P
         for line in path.read_text(encoding="utf-8").splitlines()
     }
     assert min(json.loads(line)) > 0
+
+
+def test_answers_do_not_depend_on_the_unit(checkpoints: dict[str, Path]) -> None:
+    """Answers stored under another unit were read as pixels of a picture whose size nobody wrote down."""
+    request = Request("1", (Image(PICTURES[0]), "x"), max_new_tokens=1)
+    here, there = (backend(checkpoints["qwen2_vl"], box_scale=unit) for unit in ("1000", "resized"))
+    assert here.info.fingerprint == there.info.fingerprint
+    [one], [other] = (ask(model, [request]).values() for model in (here, there))
+    assert one == other
+    assert one.image_size is not None
+    assert "does not tell at which size" in refused(checkpoints["llava"], box_scale="resized")
 
 
 def test_an_unreadable_picture_is_one_sample_s_error(checkpoints: dict[str, Path]) -> None:
