@@ -133,21 +133,22 @@ class Round:
 
     def _end_for_all(self, line: Line, error: BaseException) -> None:
         bad_input = isinstance(error, UserError | OSError)
-        reason = f"process {self.rank}: {type(error).__name__}: {error}"
-        if bad_input:
-            reason = told(error)
-        elif isinstance(error, Interrupted | KeyboardInterrupt):
-            reason = str(error) or f"process {self.rank} was told to end"
-        mine = self._ending(BAD_INPUT if bad_input else INTERRUPTED, reason)
         try:
+            reason = told(error) if bad_input else self._why(error)
+            mine = self._ending(BAD_INPUT if bad_input else INTERRUPTED, reason)
             first = json.loads(line.claim(f"{self.key}/ended", json.dumps(mine)))
         except (Interrupted, OSError):
             return
         if first == mine:
             with suppress(KeyboardInterrupt):  # torchrun ends the others as soon as this one has
                 time.sleep(2 * BEAT)  # let them learn why
-        elif isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt):
             raise (UserError if first["code"] == BAD_INPUT else Interrupted)(first["reason"]) from None
+
+    def _why(self, error: BaseException) -> str:
+        if isinstance(error, Interrupted | KeyboardInterrupt):
+            return str(error) or self.team.died() or f"process {self.rank} was told to end"
+        return f"process {self.rank}: {type(error).__name__}: {error}"
 
     def _ending(self, code: int, reason: str) -> dict[str, Any]:
         return {"code": code, "reason": reason, "rank": self.rank}

@@ -118,6 +118,18 @@ class Team:
         except Interrupted:
             return self.leads
 
+    def died(self) -> str | None:
+        """Which process of this machine has ended without a goodbye; None where none is known to have.
+
+        Torchrun ends the others then by the signal by which a scheduler ends all.
+        """
+        for rank in range(self.world):
+            status = self._status(rank)
+            here = status.get("host") == os.uname().nodename
+            if here and not _lives(status["pid"]) and "gone" not in self._status(rank):
+                return f"process {rank} (pid {status['pid']}) on {status['host']} has died"
+        return None
+
     def conclude(self, code: int) -> None:
         """Has every further try of this torchrun end with the same exit code at once."""
         if self.line is not None:
@@ -137,7 +149,7 @@ class Team:
         """The exit code of process 0, once it has ended; raises as `check`."""
         line = self.line
         while line is not None:
-            goodbye = json.loads(line.peek(self._status_key(0)) or "{}").get("gone")
+            goodbye = self._status(0).get("gone")
             if goodbye is not None:
                 return int(goodbye)
             self.check()
@@ -190,9 +202,15 @@ class Team:
     def _status_key(self, rank: int) -> str:
         return f"{self.call}/status/{rank}"
 
+    def _status(self, rank: int) -> Status:
+        """The last sign of life of a process, empty where it has given none."""
+        status: Status = json.loads((self.line and self.line.peek(self._status_key(rank))) or "{}")
+        return status
+
     def _sign(self, status: Status) -> str:
         """A sign of life; no two are the same."""
-        return json.dumps({"beat": next(self._beats), "me": self._me, "host": os.uname().nodename, **status})
+        who = {"me": self._me, "host": os.uname().nodename, "pid": os.getpid()}
+        return json.dumps({"beat": next(self._beats), **who, **status})
 
     def _beat(self, store: Store) -> None:
         """Every second: says what this process does, hears of the others, in the thread of the store."""
@@ -282,6 +300,16 @@ def leave(code: int, to_the_end: bool) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _lives(pid: int) -> bool:
+    """Whether there is a process of that number on this machine."""
+    with suppress(PermissionError):
+        try:
+            os.kill(pid, 0)
+        except ProcessLookupError:
+            return False
+    return True
 
 
 def _number(name: str, default: str = "") -> int:

@@ -1,5 +1,7 @@
 """Processes that meet, lose each other and are started again."""
 
+import json
+import os
 import threading
 
 import pytest
@@ -89,6 +91,31 @@ def test_what_is_no_bad_input_interrupts_the_others() -> None:
     assert isinstance(found[0], Interrupted)
     assert "process 1: ValueError: oh" in str(found[0])
     assert isinstance(found[1], ValueError)
+
+
+def test_a_process_that_died_is_named() -> None:
+    """Torchrun ends the others as a scheduler would: "interrupted" alone hides whose fault it was."""
+    died, over = threading.Event(), threading.Event()
+    pid = 1 << 22 | 1  # more than there can be
+
+    def work(one: Team) -> None:
+        with Round(one, "x"):
+            if one.rank == 1:
+                assert one.line is not None
+                one.line.beat = None
+                one.line.set(one._status_key(1), json.dumps({**one._status(1), "pid": pid}))
+                died.set()
+                over.wait(20)
+            else:
+                died.wait(20)
+                raise KeyboardInterrupt
+
+    crew = Crew(3, work)
+    until(lambda: crew.found[0] is not None and crew.found[2] is not None)
+    over.set()
+    found = crew.result()
+    assert isinstance(found[0], Interrupted)
+    assert str(found[0]) == str(found[2]) == f"process 1 (pid {pid}) on {os.uname().nodename} has died"
 
 
 def test_only_one_says_what_all_found() -> None:
