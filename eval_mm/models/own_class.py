@@ -252,6 +252,8 @@ def _guarded(spec: str, call: Any, *arguments: Any) -> Any:
 
 def _place(error: Exception) -> str:
     """File and line where an error arose, of what is not ours as far as that can be told."""
+    if isinstance(error, RuntimeError) and isinstance(error.__cause__, StopIteration):
+        error = error.__cause__  # Python's own word for a `next` within a generator
     frames = [
         frame
         for frame in traceback.extract_tb(error.__traceback__)

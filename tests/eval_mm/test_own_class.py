@@ -93,6 +93,9 @@ def test_the_example_of_the_page_runs(capsys: pytest.CaptureFixture[str]) -> Non
     texts = {json.loads(line)["text"] for line in lines}
     assert len(lines) == 24
     assert texts <= {"red", "green", "blue", "white"}
+    assert (
+        main([*commands[0][:2], "scienceqa_test", "--limit", "20", *commands[0][3:]]) == 0
+    )  # some have no picture
     assert models.describe("py:slow:Slow", Settings("cpu", "float32")).fingerprint == "1-float32"
     backend = models.load("py:slow:Slow", Settings("cpu", "float32"))
     assert backend.info == models.describe("py:slow:Slow", Settings("cpu", "float32"))
@@ -126,6 +129,10 @@ WRONG = {
     "an unknown id": ("            yield Prediction('x', 'x')", "an answer nobody asked for, 'x'"),
     "twice": ("            yield from [Prediction(request.id)] * 2", "a second answer to 's0'"),
     "an error": ("            yield 1 / 0", "mine.py:9: ZeroDivisionError: division by zero"),
+    "nothing next": (
+        "            yield next(iter(()))",
+        "mine.py:9: RuntimeError: generator raised StopItera",
+    ),
     "an early error": ("            pass\n        len(7)", "mine.py:10: TypeError: object of type 'int'"),
 }
 
