@@ -19,6 +19,7 @@ from eval_mm.files import LOCK
 from eval_mm.report.result_file import read_result
 from eval_mm.schema import Result
 from eval_mm.store import MANIFEST, read_json
+from eval_mm.tasks import all_tasks
 from eval_mm.variant import base_of
 
 RESULT = "result.json"
@@ -122,6 +123,11 @@ def _load(folder: Path) -> Run:
                 f"{task}: {RESULT} is of an earlier run, the one that was begun since has another {differs}: "
                 f"half-finished, the same run command goes on"
             )
+    problems += [
+        f"{name}: {RESULT} is of earlier answers to its parts: run the whole again"
+        for name, whole in results.items()
+        if not _is_of_its_parts(whole, results)
+    ]
     if not (folder / MANIFEST).exists() and any(map(_is_journal, chain.from_iterable(held.values()))):
         problems.append(
             f"no {MANIFEST}: how the answers were asked is not known; the same run command makes it anew"
@@ -218,6 +224,19 @@ def _difference(result: Result, entry: Mapping[str, Any]) -> str | None:
         "few-shot": _parts("shots", "seed", of=(config.get("few_shot"), entry.get("few_shot"))),
     }
     return next((name for name, (one, other) in pairs.items() if other is not None and one != other), None)
+
+
+def _is_of_its_parts(whole: Result, results: Mapping[str, Result]) -> bool:
+    """Whether a result computed from others is of those beside it, by the number of samples and how asked."""
+    task = all_tasks().get(whole.task)
+    parts = [results[part.name] for part in (task.members if task else ()) if part.name in results]
+    if task is None or not parts or len(parts) < len(task.members):
+        return True
+    ways = [
+        (one.prompt_protocol, one.score_protocol, {**one.config, "data_sha256": None})
+        for one in (whole, *parts)
+    ]
+    return whole.num_samples == sum(one.num_samples for one in parts) and all(way == ways[0] for way in ways)
 
 
 def _parts(*names: str, of: tuple[Any, Any]) -> tuple[list[Any], list[Any]]:

@@ -260,6 +260,17 @@ def test_a_result_of_an_earlier_run_says_so(entry: dict[str, Any], told: str, tm
     )
 
 
+def test_a_whole_of_parts_that_were_asked_anew_says_so(tmp_path: Path) -> None:
+    """One part asked again with other rows left the old number of the whole in the table, unmarked."""
+    whole, image, video = result("seedbench"), result("seedbench_image"), result("seedbench_video")
+    assert load(write(tmp_path / "one", whole, image, video)).problems == ()
+    told = "seedbench: result.json is of earlier answers to its parts: run the whole again"
+    fewer = result("seedbench_image", num_samples=6, complete=False)
+    assert load(write(tmp_path / "two", whole, fewer, video)).problems == (told,)
+    other = result("seedbench_image", model_fingerprint="g")
+    assert load(write(tmp_path / "three", whole, other, video)).problems == (told,)
+
+
 def test_a_result_of_the_run_itself_says_nothing(tmp_path: Path) -> None:
     """A prompt of one's own, few-shot and --limit are no earlier run where the manifest has them too."""
     variant, few_shot = {"name": "cot", "system": "think"}, {"shots": 4, "seed": 1}
