@@ -16,6 +16,8 @@ from eval_mm.schema import Prediction
 
 LEAVE = 60.0
 """Seconds that processes of an earlier try may still need to end."""
+LATE = 60.0
+"""Seconds after which a file of another machine is surely seen: NFS may keep a list of a folder so long."""
 
 
 class Standing(NamedTuple):
@@ -75,6 +77,23 @@ def merged(plan: Plan, before: Standing, folder: Path) -> dict[str, Prediction]:
     Raises:
         UserError: a sample without an answer, or with two.
     """
+    deadline = time.monotonic() + LATE
+    while True:
+        answers = _with_new(before, folder)
+        missing = [sample.id for sample in plan.dataset.samples if sample.id not in answers]
+        if not missing or time.monotonic() > deadline:
+            break
+        time.sleep(1.0)
+    if missing:
+        raise UserError(
+            f"{folder}: {len(missing):,} answers of this run are no longer there (the first to sample "
+            f"'{missing[0]}'): was a file removed? The same command asks for them again"
+        )
+    return {sample.id: answers[sample.id] for sample in plan.dataset.samples}
+
+
+def _with_new(before: Standing, folder: Path) -> dict[str, Prediction]:
+    """The answers that were reused and those that were added since."""
     answers = dict(before.reused)
     for answer in journal.read(folder, before.ends).answers:
         if answer.id in answers:
@@ -83,13 +102,7 @@ def merged(plan: Plan, before: Standing, folder: Path) -> dict[str, Prediction]:
                 f"there? The same command goes on with the answers that are there"
             )
         answers[answer.id] = answer
-    missing = [sample.id for sample in plan.dataset.samples if sample.id not in answers]
-    if missing:
-        raise UserError(
-            f"{folder}: {len(missing):,} answers of this run are no longer there (the first to sample "
-            f"'{missing[0]}'): was a file removed? The same command asks for them again"
-        )
-    return {sample.id: answers[sample.id] for sample in plan.dataset.samples}
+    return answers
 
 
 def bring_forward(before: Standing, folder: Path, run: int) -> None:

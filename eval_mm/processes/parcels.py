@@ -7,6 +7,7 @@ the store holds is on no disk yet: a crash of process 0 loses up to two seconds 
 
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,7 +54,7 @@ class Outbox:
 
     def __init__(self, key: str, rank: int):
         self._key = f"{key}/parcel/{rank}"
-        self._waiting: list[tuple[int, bytes]] = []
+        self._waiting: deque[tuple[int, bytes]] = deque()
         self._sent = 0
 
     def append(self, task: int, line: bytes) -> None:
@@ -65,7 +66,7 @@ class Outbox:
         while self._waiting:
             task, size, lines = self._waiting[0][0], 0, []
             while self._waiting and self._waiting[0][0] == task and size < PARCEL:
-                lines.append(self._waiting.pop(0)[1])
+                lines.append(self._waiting.popleft()[1])
                 size += len(lines[-1])
             parcel = f"{task}\n".encode() + b"".join(lines)
             store.set(f"{self._key}/{self._sent}", parcel)  # type: ignore[arg-type]  # bytes are taken as well

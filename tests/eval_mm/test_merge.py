@@ -47,8 +47,27 @@ def test_an_error_is_no_answer(data: Path, tmp_path: Path) -> None:
     assert eval_mm.score(out)[0] == result
 
 
-def test_a_journal_that_vanishes_is_noticed(data: Path, tmp_path: Path) -> None:
+def test_a_journal_that_is_seen_late_is_waited_for(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS shows a file of another machine some seconds late: all was answered, and the run ended with 2."""
+    here = tmp_path / "run/refcoco_val/predictions.rank0.jsonl"
+
+    class Elsewhere(ScriptedModel):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
+            yield from super().generate(requests)
+            here.rename(tmp_path / "unseen")
+
+    monkeypatch.setattr("eval_mm.merge.time.sleep", lambda seconds: (tmp_path / "unseen").rename(here))
+    report = run(Elsewhere(), ["refcoco_val"], data, out=tmp_path / "run")
+    assert report.outcomes[0].result.num_samples == 6
+
+
+def test_a_journal_that_vanishes_is_noticed(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An answer that was given and is gone must not become a smaller denominator."""
+    monkeypatch.setattr(merge, "LATE", 0.0)
     out = tmp_path / "run"
 
     class Vanishing(ScriptedModel):
