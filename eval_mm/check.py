@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from eval_mm import journal, store, tasks
-from eval_mm.check_scores import NOT_COMPARED, Compared, compare_composite, compare_task
+from eval_mm.check_scores import NOT_COMPARED, Compared, Scores, compare_composite, compare_task
 from eval_mm.errors import UserError
 from eval_mm.files import LOCK, is_locked
-from eval_mm.judge import Scored
 from eval_mm.prompt import images_of
 from eval_mm.rescore import ChangedRowsError, StoredTask, read_stored, task_of
 from eval_mm.schema import Prediction
@@ -82,12 +81,12 @@ def check_run(run: str | os.PathLike[str], data: str | os.PathLike[str] | None =
     if left := [name for name in _planned(folder.manifest) if name not in (*entries, *unknown)]:
         found.findings.append(f"not started: {', '.join(left)}; the same run command goes on")
     found.notes += _leftovers(folder.path)
-    scored: dict[str, Scored] = {}
+    scored: dict[str, Scores] = {}
     for name, entry in entries.items():
         one = TaskCheck(name)
         found.tasks.append(one)
         its_scores = _check_task(one, entry, folder.path, data)
-        if its_scores is not None:
+        if "" in its_scores:
             scored[name] = its_scores
     for task in tasks.all_tasks().values():
         if task.members and (folder.path / task.name / "result.json").is_file():
@@ -149,7 +148,7 @@ def _leftovers(folder: Path) -> Iterator[str]:
 
 def _check_task(
     one: TaskCheck, entry: store.TaskEntry, folder: Path, data: str | os.PathLike[str] | None
-) -> Scored | None:
+) -> Scores:
     """Fills in what is found of one task; returns its scores as its answers give them now, if they do."""
     name = one.task
     stored = journal.read(folder / name)
@@ -169,7 +168,7 @@ def _check_task(
             changed, whole = True, read_stored(task, entry, folder, data, changed=True)
     except UserError as error:
         one.findings.append(f"not checked further: {error}")
-        return None
+        return {}
     if task.version != entry.version:
         one.findings.append(
             f"asked as version {entry.version} of the task, now at {task.version}: numbers may differ"
@@ -178,11 +177,11 @@ def _check_task(
     _check_pictures(one, whole, entry.model.fingerprint)
     if changed:
         one.scores = NOT_COMPARED
-        return None
+        return {}
     return _take(one, compare_task(whole, folder / name, entry.on_request))
 
 
-def _take(one: TaskCheck, compared: Compared) -> Scored | None:
+def _take(one: TaskCheck, compared: Compared) -> Scores:
     one.scores = compared.state
     one.findings += compared.findings
     one.notes += compared.notes

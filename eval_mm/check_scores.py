@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from eval_mm import tasks
@@ -18,6 +19,9 @@ from eval_mm.store import read_json
 
 SAME, DIFFERENT, NONE, NOT_COMPARED = "same", "different", "none", "not compared"
 
+Scores = Mapping[str, Scored]
+"""What a task's answers come to: under its run's own scorer by the name "", under others by theirs."""
+
 
 class Compared(NamedTuple):
     """How the files of one task stand to its answers, in a word and in lines; its scores for what is made of
@@ -27,7 +31,7 @@ class Compared(NamedTuple):
     state: str
     findings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    scored: Scored | None = None
+    scored: Scores = MappingProxyType({})
 
 
 def compare_task(stored: StoredTask, folder: Path, on_request: Sequence[str]) -> Compared:
@@ -36,59 +40,85 @@ def compare_task(stored: StoredTask, folder: Path, on_request: Sequence[str]) ->
     subset = isinstance(own, dict) and isinstance(own.get("config"), dict) and own["config"].get("subset")
     if len(stored.predictions) < len(stored.requests) and not subset:
         return Compared(NOT_COMPARED)
-    first = _compare_under(stored, stored.protocol.name, folder, on_request, bool(subset))
-    others, notes = [], []
-    for path in sorted(folder.glob("result.*.json")):
-        name = path.name.removeprefix("result.").removesuffix(".json")
-        if name in (protocol.name for protocol in stored.task.protocols):
-            others.append(_compare_under(stored, name, folder, on_request, bool(subset)))
+    every, notes = [_compare_under(stored, "", folder, on_request, bool(subset))], []
+    for scorer in _beside(folder):
+        if scorer == stored.protocol.name:  # written while the run's own was another; now it is result.json
+            said = f"result.{scorer}.json is of earlier answers, asked under another protocol: delete it"
+            every.append(Compared(DIFFERENT, (said,)))
+        elif scorer in (protocol.name for protocol in stored.task.protocols):
+            every.append(_compare_under(stored, scorer, folder, on_request, bool(subset)))
         else:
-            notes.append(f"{path.name} is not checked: it is not made of answers alone")
-    every = [first, *others]
-    return Compared(
-        DIFFERENT if any(one.state == DIFFERENT for one in others) else first.state,
-        tuple(text for one in every for text in one.findings),
-        (*(text for one in every for text in one.notes), *notes),
-        first.scored,
-    )
+            notes.append(f"result.{scorer}.json is not checked: it is not made of answers alone")
+    return _together(every, notes)
 
 
 def compare_composite(
-    task: Task, parts: Sequence[Scored], folder: Path, on_request: Sequence[str]
+    task: Task, parts: Sequence[Scores], folder: Path, on_request: Sequence[str]
 ) -> Compared:
     """A task computed from others, given the scores of those; parts that make no whole now once did."""
-    try:
-        whole = combine(task, parts)
-    except UserError as error:
-        return Compared(DIFFERENT, (f"result.json is of earlier answers: {error}",))
-    return _compare(whole, folder, on_request, "")
+    every, notes = [], []
+    for scorer in ("", *_beside(folder)):
+        name = _named("result", scorer, "json")
+        if not all(scorer in part for part in parts):
+            notes.append(f"{name} is not compared: not all of its parts were")
+            continue
+        try:
+            whole = combine(task, [part[scorer] for part in parts])
+        except UserError as error:
+            every.append(Compared(DIFFERENT, (f"{name} is of earlier answers: {error}",)))
+        else:
+            every.append(_compare(whole, folder, on_request, scorer))
+    return _together(every, notes)
+
+
+def _together(every: Sequence[Compared], notes: Sequence[str]) -> Compared:
+    """All results of a task as one, its own first; `notes` are of those that were not compared."""
+    states = [one.state for one in every] or [NOT_COMPARED]
+    return Compared(
+        DIFFERENT if DIFFERENT in states else states[0],
+        tuple(text for one in every for text in one.findings),
+        (*(text for one in every for text in one.notes), *notes),
+        {scorer: scores for one in every for scorer, scores in one.scored.items()},
+    )
+
+
+def _beside(folder: Path) -> list[str]:
+    """The scorers that have a result beside the task's own."""
+    return [
+        path.name.removeprefix("result.").removesuffix(".json")
+        for path in sorted(folder.glob("result.*.json"))
+    ]
+
+
+def _named(what: str, scorer: str, ending: str) -> str:
+    """What a file is called: with the name of a scorer that is not the run's own."""
+    return f"{what}.{scorer}.{ending}" if scorer else f"{what}.{ending}"
 
 
 def _compare_under(
     stored: StoredTask, scorer: str, folder: Path, on_request: Sequence[str], subset: bool
 ) -> Compared:
-    """The result of one scorer."""
-    own = scorer == stored.protocol.name
-    protocol = stored.protocol if own else tasks.get_protocol(stored.task, scorer)
+    """The result of one scorer, of the run's own where it has no name."""
+    protocol = tasks.get_protocol(stored.task, scorer) if scorer else stored.protocol
     way = replace(stored.asked, subset=subset)
     try:
         scored = score_task(stored.task, stored.dataset, stored.predictions, protocol, way)
     except UserError as error:
         return Compared(NOT_COMPARED, notes=(f"not compared: {error}",))
-    return _compare(scored, folder, on_request, "" if own else scorer)
+    return _compare(scored, folder, on_request, scorer)
 
 
 def _compare(scored: Scored, folder: Path, on_request: Sequence[str], beside: str) -> Compared:
     """The files that `RunFolder.write_result` writes, against what it would write now."""
-    suffix = f".{beside}" if beside else ""
-    results, scores = folder / f"result{suffix}.json", folder / f"scores{suffix}.jsonl"
+    results, scores = folder / _named("result", beside, "json"), folder / _named("scores", beside, "jsonl")
+    all_of_it = {beside: scored}
     held = _held(results)
     if held is None:
         return Compared(
-            NONE, (f"no {results.name} yet; the same run command, or score, writes it",), (), scored
+            NONE, (f"no {results.name} yet; the same run command, or score, writes it",), (), all_of_it
         )
     if isinstance(held, str):
-        return Compared(DIFFERENT, (held,), (), scored)
+        return Compared(DIFFERENT, (held,), (), all_of_it)
     expected = scored.result(on_request).to_json()
     further = _without_further_metrics(held, expected)
     differing = [
@@ -113,7 +143,7 @@ def _compare(scored: Scored, folder: Path, on_request: Sequence[str], beside: st
         elif _content((folder / name).read_bytes()) != _content(content):
             findings.append(f"{name}, for the benchmark's server, is not what the answers give now")
     notes = (f"{results.name}: {', '.join(further)} not checked",) if further else ()
-    return Compared(DIFFERENT if findings else SAME, tuple(findings), notes, scored)
+    return Compared(DIFFERENT if findings else SAME, tuple(findings), notes, all_of_it)
 
 
 def _held(path: Path) -> dict[str, Any] | str | None:

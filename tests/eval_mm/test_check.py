@@ -267,6 +267,21 @@ def test_other_scorers_results_are_checked_too(out: Path) -> None:
     assert any("result.instruct.json is not what" in text for text in findings(out))
 
 
+def test_a_result_that_has_become_the_runs_own_is_found(tmp_path: Path) -> None:
+    """Scored as qwen-vl while the run was official, then run as qwen-vl: the old number was overlooked."""
+    out, task = tmp_path / "run", "textvqa_val"
+    run(ScriptedModel(), [task], "demo", out=out, protocol="official", selection=Selection(2))
+    eval_mm.score(out, protocol="qwen-vl")
+    assert findings(out) == []
+    run(ScriptedModel(), [task], "demo", out=out, protocol="qwen-vl", selection=Selection(2))
+    (found,) = findings(out)
+    assert found.startswith(
+        f"{task}: result.qwen-vl.json is of earlier answers, asked under another protocol"
+    )
+    (out / task / "result.json").unlink()
+    assert len(findings(out)) == 2
+
+
 def test_a_scored_part_is_checked_as_a_part(out: Path) -> None:
     """`score --subset` is of the answers that are there; that some are not is still found."""
     drop_an_answer(out)
@@ -322,10 +337,19 @@ def test_a_whole_of_parts_that_were_asked_anew_is_found(tmp_path: Path) -> None:
     """One part was asked again with more rows: the old number of the whole passed for all well."""
     out = tmp_path / "run"
     run(ScriptedModel(), ["chartqa_test"], "demo", out=out, selection=Selection(2))
-    run(ScriptedModel(), ["chartqa_test_human"], "demo", out=out, selection=Selection(3))
+    eval_mm.score(out, protocol="instruct")
+    path = out / "chartqa_test/result.instruct.json"
+    path.write_text(path.read_text().replace('"num_errors": 0', '"num_errors": 1'))
     (found,) = findings(out)
-    assert found.startswith("chartqa_test: result.json is of earlier answers: ")
-    assert "differ in selection" in found
+    assert found.startswith("chartqa_test: result.instruct.json is not what its answers give now: num_errors")
+    eval_mm.score(out, protocol="instruct")
+    run(ScriptedModel(), ["chartqa_test_human"], "demo", out=out, selection=Selection(3))
+    of_wholes = [text for text in findings(out) if text.startswith("chartqa_test:")]
+    assert [text.partition(" is of earlier answers: ")[0] for text in of_wholes] == [
+        "chartqa_test: result.json",
+        "chartqa_test: result.instruct.json",
+    ]
+    assert all("differ in selection" in text for text in of_wholes)
 
 
 def test_archives_are_compared_by_what_they_hold() -> None:
