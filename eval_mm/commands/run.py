@@ -169,10 +169,12 @@ def _sweep(arguments: argparse.Namespace) -> int:
             raise UserError(
                 f"{option} is not for --config {arguments.config}: models and protocols stand in it"
             )
-    if arguments.judge is not None:
-        raise UserError(
-            "--judge is not for --config; judge the finished runs with python -m touchstone judge"
-        )
+    for option in ("judge", "judge_base_url", "judge_prompt"):
+        if getattr(arguments, option) is not None:
+            raise UserError(
+                f"--{option.replace('_', '-')} is not for --config; judge the finished runs with "
+                f"python -m touchstone judge"
+            )
     given = {key: getattr(arguments, key) for key in ("data", "out", "limit", "sample", "seed", "few_shot")}
     given |= {"metrics": names(arguments.metrics) or None}
     given |= {"metric": arguments.metric, "references": arguments.references}

@@ -264,7 +264,8 @@ def test_what_is_given_beside_the_file_takes_its_place(capsys: pytest.CaptureFix
     (table,) = read_sweep(Path("sweep.toml"), {}, {"dtype": "float16"}).models
     assert table.settings == Settings(dtype="float16")
     capsys.readouterr()
-    for option, value in (("--model", "demo"), ("--protocol", "official"), ("--judge", "stub")):
+    refused = {"--model": "demo", "--protocol": "official", "--judge": "stub", "--judge-prompt": "p.json"}
+    for option, value in refused.items():
         assert sweep(HEAD + ECHO, option, value) == 2
         assert f"error: {option} is not for --config" in capsys.readouterr().err
     with pytest.raises(SystemExit):
