@@ -88,7 +88,8 @@ def look(place: int) -> str:
 
 
 def _marker(place: int) -> str:
-    return MARKERS[3 if place == REFERENCE else place % len(MARKERS)]
+    """Another one where the colours begin again."""
+    return MARKERS[3 if place == REFERENCE else (place + place // NUM_LOOKS) % len(MARKERS)]
 
 
 def swatch(place: int) -> Markup:

@@ -91,7 +91,7 @@ def radar(tables: Sequence[Table], runs: Sequence[Run]) -> Radar | None:
         return None
     axes = [charts.Axis(one.benchmark, one.split, _end(one.places[0], cells[one].values())) for one in chosen]
     names = {
-        look: label_of(Row(name, RUNS, tuple(cells[column].get(look) for column in chosen)))
+        look: label_of(Row(name, RUNS, tuple(cells[column].get(look) for column in chosen)), len(name))
         for look, name in names.items()
     }
     names[charts.REFERENCE] = f"{REFERENCE_MODEL}, published"

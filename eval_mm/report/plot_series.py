@@ -70,11 +70,11 @@ def drawable(rows: Sequence[Row], remarks: list[str], looks: Sequence[str] = ())
     ]
 
 
-def label_of(row: Row) -> str:
+def label_of(row: Row, longest: int = LONGEST_LABEL) -> str:
     """The name of a run with what keeps it from being compared."""
     marks = [mark for cell in row.cells if cell is not None for mark in cell.marks if mark.kind in LABELLED]
     name = printable(row.name)
-    name = name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
+    name = name if len(name) <= longest else f"{name[: longest - 1]}…"
     told = dict.fromkeys(SHORT.get(mark.kind, mark.text) for mark in marks)
     return f"{name} ({', '.join(told)})" if told else name
 

@@ -599,6 +599,24 @@ def test_a_radar_has_gaps_where_numbers_are_missing() -> None:
     assert f"M{charts.CENTRE_X}.0 {charts.CENTRE_Y - charts.RADIUS / 2:.1f}" in areas[0]
 
 
+def test_runs_have_signs_of_their_own(tmp_path: Path) -> None:
+    """The ninth run had the colour and the marker of the first; long names were cut to the same beginning."""
+    assert len({charts.swatch(place) for place in range(-1, 20)}) == 21
+    kinds = {"refcoco_val": "accuracy@0.5", "textvqa_val": "vqa_accuracy", "docvqa_val": "anls"}
+    names = [f"{'organisation/a-long-name-' * 3}{end}" for end in "ab"]
+    runs = load_runs(
+        [
+            write(
+                tmp_path / name[-1], *(result(task, metric=kind, model=name) for task, kind in kinds.items())
+            )
+            for name in names
+        ]
+    )
+    drawn = page_charts.radar(leaderboards(runs), runs)
+    assert drawn is not None
+    assert [name for _, name, _ in drawn.legend] == names
+
+
 def test_parts_of_a_whole_fill_it() -> None:
     """The distribution of scores adds up."""
     drawn = charts.stack(
