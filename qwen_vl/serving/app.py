@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
@@ -22,6 +22,7 @@ from starlette.exceptions import HTTPException
 from qwen_vl.serving.answering import Ending, FailedError, pieces
 from qwen_vl.serving.asking import Reader, RefusedError
 from qwen_vl.serving.bodies import ChatBody, CompletionBody, Manner
+from qwen_vl.serving.hosts import Hosts
 from qwen_vl.serving.intake import Intake
 from qwen_vl.serving.replies import ChatShape, CompletionShape, HTTPError, Reply, Shape
 from qwen_vl.serving.text import Text
@@ -37,17 +38,37 @@ PAGES = "/v1/chat/completions, /v1/completions, /v1/models, /health"
 
 
 def make_app(
-    worker: Worker, reader: Reader, name: str, *, max_body: int, key: str | None = None, about: dict[str, Any]
+    worker: Worker,
+    reader: Reader,
+    name: str,
+    *,
+    max_body: int,
+    key: str | None = None,
+    about: dict[str, Any],
+    hosts: Hosts,
 ) -> FastAPI:
     """The server's routes.
 
     worker: answers. reader: reads requests. name: of the model, as clients say it. max_body: bytes of a
     request. key: what clients must send as bearer; None lets everyone in. about: facts for /v1/models.
+    hosts: by which names it may be asked.
     """
     intake = Intake(max_body)
     entry = {"id": name, "object": "model", "created": int(time.time()), "owned_by": "qwen_vl", **about}
     reading, fetching = ThreadPoolExecutor(READERS, "reading"), ThreadPoolExecutor(READERS, "fetching")
-    app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+
+    async def check_host(request: Request) -> None:
+        host = request.headers.get("host")
+        if host not in hosts:
+            raise HTTPError(421, f"no server of the name {host!r:.80}; --allow-host NAME answers to it")
+
+    app = FastAPI(
+        openapi_url=None,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        dependencies=[Depends(check_host)],
+    )
 
     async def refused(request: Request, error: Exception) -> JSONResponse:
         said = _as_reply(error, request)

@@ -1,7 +1,6 @@
 """`python -m qwen_vl serve`: its options, and the server from start to end."""
 
 import argparse
-import ipaddress
 import os
 import signal
 import socket
@@ -10,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from qwen_vl.options import filled, positive
+from qwen_vl.serving.hosts import Hosts, is_loopback
 
 PURPOSE = "serve the model to clients of OpenAI's API"
 EXAMPLES = """\
@@ -42,6 +42,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         type=filled,
         metavar="NAME",
         help="the environment variable with the key that clients must send (default: none is asked for)",
+    )
+    add(
+        "--allow-host",
+        action="append",
+        default=[],
+        type=filled,
+        metavar="NAME",
+        help="a name by which clients reach this machine, may be repeated (default: at 127.0.0.1 its own "
+        "names alone, at other addresses any)",
     )
     add("--device", default="auto", help="auto (default), cpu, cuda, cuda:N")
     add("--dtype", default="auto", help="auto (default), bfloat16, float16, float32")
@@ -102,6 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
         "fingerprint": f"{fingerprint(session.loaded.folder)}-{str(session.loaded.model.dtype)[6:]}",
         "max_model_len": options["max_context"],
     }
+    host, port = listening.getsockname()[:2]
     worker = Worker(Engine(session.loaded.model), options["max_waiting"])
     app = make_app(
         worker,
@@ -110,11 +120,11 @@ def run(arguments: argparse.Namespace) -> int:
         max_body=options["max_body_mb"] << 20,
         key=key,
         about=about,
+        hosts=Hosts(host, options["host"], options["allow_host"]),
     )
-    host, port = listening.getsockname()[:2]
     shown = f"[{host}]" if ":" in host else host
     print(f"serving {name} at http://{shown}:{port}/v1 (Ctrl-C ends it)", file=sys.stderr, flush=True)
-    if key is None and not ipaddress.ip_address(host).is_loopback:
+    if key is None and not is_loopback(host):
         print(
             "note: anyone who reaches this machine may ask; --api-key-env NAME asks for a key",
             file=sys.stderr,

@@ -18,6 +18,7 @@ from qwen_vl.engine import Engine
 from qwen_vl.serving.app import make_app
 from qwen_vl.serving.asking import Bounds, Reader
 from qwen_vl.serving.fetching import Fetch
+from qwen_vl.serving.hosts import Hosts
 from qwen_vl.serving.pictures import Limits
 from qwen_vl.serving.server import Server
 from qwen_vl.serving.worker import Worker
@@ -73,7 +74,9 @@ def serving(
     """A server of a loaded checkpoint, ended when the block is left."""
     worker = Worker(Engine(session.loaded.model, slots=slots, check=True), max_waiting)
     reader = Reader(session, Bounds(PICTURES, context=600), fetch)
-    app = make_app(worker, reader, "demo", max_body=max_body, key=key, about={"prompt_parts": True})
+    hosts = Hosts("127.0.0.1", "127.0.0.1", ["served.example"])
+    about = {"prompt_parts": True}
+    app = make_app(worker, reader, "demo", max_body=max_body, key=key, about=about, hosts=hosts)
     listening = socket.create_server(("127.0.0.1", 0))
     server = Server(app, worker, grace=20, log_level="error")
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})

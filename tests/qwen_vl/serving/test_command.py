@@ -80,7 +80,7 @@ def test_a_server_that_must_end_says_so_to_its_clients(how: str) -> None:
             socket.create_connection(("127.0.0.1", int(url.split(":")[2][:-3]))) as silent,
             urllib.request.urlopen(asked(url, **long, stream=True)) as reply,
         ):
-            silent.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\n")
+            silent.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\n")
             silent.sendall(b"Content-Type: application/json\r\nContent-Length: 9\r\n\r\n{")
             reply.readline()
             wait_for(lambda: b'"requests":2' in urllib.request.urlopen(f"{url[:-3]}/health").read())

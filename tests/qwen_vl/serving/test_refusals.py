@@ -13,6 +13,7 @@ from PIL import Image
 
 from qwen_vl.serving.asking import Bounds, Reader
 from qwen_vl.serving.bodies import ChatBody
+from qwen_vl.serving.hosts import Hosts
 from qwen_vl.serving.intake import BODIES
 from qwen_vl.serving.pictures import from_url
 from qwen_vl.session import QwenVL
@@ -97,13 +98,13 @@ def raw(server: Running, sent: bytes, *more: bytes) -> bytes:
     return came
 
 
-POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+POST = b"POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 def test_bytes_that_are_no_request(server: Running) -> None:
     """Headers of a megabyte, broken chunks, another protocol: each is a 400, and nothing is left behind."""
     for sent in (
-        b"GET /health HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n",
+        b"GET /health HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 1_000_000 + b"\r\n\r\n",
         POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
         b"\x16\x03\x01\x00\n\n\n\n",
     ):
@@ -216,6 +217,28 @@ def test_keys(session: QwenVL) -> None:
             assert "secret" not in json.dumps(reply)
         assert running.get("/v1/models", {"Authorization": "Bearer secret"})[0] == 200
         assert running.get("/health")[0] == 200
+
+
+def test_other_names_are_not_answered(server: Running) -> None:
+    """A web page whose name is made to point at this machine could ask the server for whoever visits it."""
+    for host in (
+        "evil.example",
+        "evil.example:8000",
+        "127.0.0.1.evil.example",
+        "[",
+        "10.0.0.7",
+        "localhost@evil",
+    ):
+        for path in ("/v1/models", "/health"):
+            status, said = server.get(path, {"Host": host})
+            assert (status, "--allow-host NAME" in said["error"]["message"]) == (421, True), host
+        assert server.post("/v1/chat/completions", chat("x", max_tokens=1), {"Host": host})[0] == 421
+    for host in ("localhost", "LOCALHOST:9", "127.0.0.1:1", "127.0.0.2", "[::1]:8000", "served.example:80"):
+        assert server.get("/v1/models", {"Host": host})[0] == 200, host
+    assert "any.example" in Hosts("0.0.0.0", "0.0.0.0")
+    assert "any.example" not in Hosts("0.0.0.0", "0.0.0.0", ["one.example"])
+    assert "desk:8000" in Hosts("127.0.1.1", "desk")
+    assert None in Hosts("127.0.0.1", "localhost"), "of HTTP/1.0, which no browser speaks"
 
 
 def test_a_full_line_is_said(session: QwenVL) -> None:
