@@ -97,7 +97,8 @@ def described(model: str | Backend, settings: Settings, fetch: bool = True) -> M
         return models.describe(model, settings, fetch)
     except models.NotHereError as error:
         native = models.SCHEMES.get(model.partition(":")[0], models.NATIVE) is models.NATIVE
-        return ModelInfo(model, protocol="qwen-vl" if native else "instruct", compute=str(error))
+        why = str(error).removeprefix("--model ").removeprefix(f"{model}: ")
+        return ModelInfo(model, protocol="qwen-vl" if native else "instruct", compute=why)
 
 
 def folder_name(model: str | Backend) -> str:

@@ -88,7 +88,10 @@ class _Reader:
             self.values = tomllib.loads(self.text)
         except OSError as error:
             raise UserError(f"--config {path}: cannot be read ({error.strerror})") from None
-        except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, numbers of thousands of digits
+        except UnicodeDecodeError as error:
+            line = raw.count(b"\n", 0, error.start) + 1
+            raise DataError(path, f"not UTF-8 text (byte {error.start + 1})", line) from None
+        except (ValueError, RecursionError) as error:  # not TOML, numbers of thousands of digits
             raise DataError(path, f"not valid TOML: {error}") from None
 
     def sweep(self, instead: Mapping[str, Any], settings: Mapping[str, Any]) -> Sweep:

@@ -161,7 +161,7 @@ def test_a_model_that_is_not_here(
         "-",
         "6",
     ]
-    assert "model nobody/none: nobody/none: not on this machine yet; a run fetches it from the hub" in shown
+    assert "model nobody/none: not on this machine yet; a run fetches it from the hub" in shown
 
 
 def test_a_dry_run_says_all_that_is_wrong(

@@ -194,6 +194,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, capsys: pytest.CaptureFixtur
     for name in ("absent.toml", ".", "binary.toml", "large.toml"):
         assert main(["run", "--config", name]) == 2
         assert name in capsys.readouterr().err.splitlines()[0]
+    Path("latin.toml").write_bytes(b"# \n# caf\xe9\n")
+    assert main(["run", "--config", "latin.toml"]) == 2
+    assert capsys.readouterr().err == "error: latin.toml:2: not UTF-8 text (byte 9)\n"
 
 
 def test_all_models_are_found_or_none_is_run(loads: list[str], capsys: pytest.CaptureFixture[str]) -> None:
