@@ -28,6 +28,8 @@ ChatFormat = Literal["raw", "chatml"]
 CHAT_FORMATS = ("raw", "chatml")
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 HUB_FILES = ("*.json", "*.tiktoken", "*.safetensors", "*.bin")
+HUB_SECONDS = 10.0
+"""How long the hub is asked whether it has a repository."""
 DEMO_FOLDER = Path(__file__).parent / "demo"
 
 
@@ -72,14 +74,21 @@ def find_checkpoint(path_or_id: str | Path, fetch: bool = True, files: Sequence[
     if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", name):
         raise CheckpointError(f"{name}: no such folder, and not a hub id of the form OWNER/NAME")
     # Imported late: half a second that a folder does not need.
-    from huggingface_hub import snapshot_download
+    from huggingface_hub import HfApi, snapshot_download
 
+    silent: Exception | None = None
+    if fetch:
+        try:  # the download asks the same without a limit: behind some firewalls it waited for ever
+            HfApi().repo_info(name, timeout=HUB_SECONDS)
+        except Exception as error:  # whatever it is, the files may have been fetched before
+            silent = error
     try:
-        return Path(snapshot_download(name, allow_patterns=[*files], local_files_only=not fetch))
+        here = not fetch or silent is not None
+        return Path(snapshot_download(name, allow_patterns=[*files], local_files_only=here))
     except Exception as error:  # the one call to the network: whatever it raises, the advice is the same
         if not fetch:
             raise NotHereError(f"{name}: not on this machine yet; a run fetches it from the hub") from error
-        reason = str(error).strip().split("\n")[0][:200] or type(error).__name__
+        reason = str(silent or error).strip().split("\n")[0][:200] or type(error).__name__
         raise CheckpointError(
             f"{name}: is no folder here and could not be fetched from the hub ({reason}); "
             "download its files on a machine with a connection and pass the folder"

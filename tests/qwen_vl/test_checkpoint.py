@@ -4,6 +4,7 @@ line.
 
 import json
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,17 @@ def test_offline_hub_id() -> None:
     )
     assert output.endswith("download its files on a machine with a connection and pass the folder\n")
     assert output.count("\n") == 1
+
+
+def test_a_silent_hub(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Behind a firewall that drops what it does not let through, a hub id was looked up for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", endpoint)
+        monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+        monkeypatch.setattr("qwen_vl.checkpoint.HUB_SECONDS", 0.05)
+        with pytest.raises(CheckpointError, match=r"could not be fetched from the hub \(timed out\)"):
+            find_checkpoint("Nobody/no-such-model")
 
 
 @pytest.mark.parametrize("name", ["no-such-folder", "/no/such/folder", "./a/b", "a/b/c", "../no-such"])
