@@ -15,6 +15,10 @@ from eval_mm.schema import BoxScale, Mark, ModelInfo, Protocol, Request, Sample,
 from eval_mm.variant import AS_IT_IS, Variant
 
 
+MOST_NAMED = 5
+"""Tasks that a line names before it counts."""
+
+
 class NeedsChatError(UserError):
     """No task of a run can be asked of a model without a chat format."""
 
@@ -210,7 +214,9 @@ def _askable(
 
 def _needs_chat(model: str, names: Sequence[str], nothing_else: bool) -> str:
     """What is said of tasks that a base model cannot be asked; NeedsChatError where there are no others."""
-    said = f"{model} is a base model without a chat format, needed here by {', '.join(names)}"
+    rest = len(names) - MOST_NAMED
+    named = ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    said = f"{model} is a base model without a chat format, needed here by {named}"
     if nothing_else:
         raise NeedsChatError(f"{said}; ask a chat model, or another protocol where a task has one")
     return f"{said}: left out"

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -264,6 +265,16 @@ def test_the_pictures_looked_for_are_those_shown(task: str, protocols: list[str]
         root = find_root("demo").path
         for request, sample in zip(plan.requests(), plan.dataset.samples, strict=True):
             assert images_of(request.prompt) == [str(root / image.path) for image in sample.images]
+
+
+def test_what_a_base_model_cannot_be_asked_is_a_short_line() -> None:
+    """The line named all 36 tasks of a sweep, once for every protocol."""
+    model = ScriptedModel()
+    model.info = ModelInfo("base", protocol="qwen-vl", chat=False)
+    with pytest.raises(UserError) as raised:
+        plan_run(model, ["all"], "demo", protocol="instruct", selection=Selection(1))
+    assert "needed here by ai2d_test, chartqa_test_human, " in str(raised.value)
+    assert re.search(r" and \d\d more; ask a chat model", str(raised.value))
 
 
 def test_the_plan_of_many_jobs_has_a_sum(data: Path, tmp_path: Path) -> None:
