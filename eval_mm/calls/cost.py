@@ -1,5 +1,6 @@
 """What calls cost, and a limit that is kept."""
 
+import os
 from dataclasses import dataclass
 
 from eval_mm.errors import UserError
@@ -28,6 +29,11 @@ def check_limit(prices: Prices | None, max_cost: float | None) -> None:
     """Raises UserError for --max-cost where nothing says what a call costs."""
     if max_cost is not None and prices is None:
         raise UserError("--max-cost needs --price-in and --price-out, in dollars per million tokens")
+
+
+def share(max_cost: float | None) -> float | None:
+    """What this one of torchrun's processes may spend: an equal part, for none knows of the others' calls."""
+    return None if max_cost is None else max_cost / int(os.environ.get("WORLD_SIZE", "1"))
 
 
 class Budget:

@@ -102,7 +102,12 @@ def add_server(parser: Parser) -> None:
     add("--tries", type=positive, metavar="N", help="of a call that fails (default 8)")
     add("--price-in", type=money, metavar="USD", help="per million tokens read")
     add("--price-out", type=money, metavar="USD", help="per million tokens written")
-    add("--max-cost", type=money, metavar="USD", help="stop before this command has spent more")
+    add(
+        "--max-cost",
+        type=money,
+        metavar="USD",
+        help="stop before this command spends more; of several processes each has an equal part",
+    )
 
 
 def chosen_settings(arguments: argparse.Namespace) -> dict[str, Any]:

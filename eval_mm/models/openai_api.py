@@ -11,7 +11,7 @@ keeps prefixes reads it once.
 from collections.abc import Iterable, Iterator
 
 from eval_mm.calls.background import each
-from eval_mm.calls.cost import Budget, priced
+from eval_mm.calls.cost import Budget, priced, share
 from eval_mm.calls.faults import Stop
 from eval_mm.calls.patience import Patience
 from eval_mm.models import Settings
@@ -33,7 +33,8 @@ class OpenAIBackend:
         self.info = target.info
         self._target, self._settings = target, settings
         self._patience = patience or Patience(settings.tries)
-        self._tally = Tally(Budget(priced(settings.price_in, settings.price_out), settings.max_cost))
+        most = share(settings.max_cost)
+        self._tally = Tally(Budget(priced(settings.price_in, settings.price_out), most))
 
     @classmethod
     def describe(cls, spec: str, value: str, settings: Settings, fetch: bool = True) -> ModelInfo:

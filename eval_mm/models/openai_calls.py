@@ -1,6 +1,7 @@
 """The calls to one model behind a server: what each may cost, what comes of it, and when to stop asking."""
 
 import asyncio
+import os
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -185,10 +186,11 @@ class Caller:
         most = max(asked.tokens, self._tally.most_read), asked.request.max_new_tokens
         while (held := budget.hold(*most)) is None:
             if not self._under_way:
+                part = "" if os.environ.get("WORLD_SIZE", "1") == "1" else " for each process"
                 raise Stop(
-                    f"stopped at --max-cost ${budget.most:g}: ${budget.spent:.4f} are spent, and one more "
-                    f"call may cost more than the rest; all answers so far are kept, the same command with "
-                    f"more money goes on"
+                    f"stopped at --max-cost ${budget.most:g}{part}: ${budget.spent:.4f} are spent, and "
+                    f"one more call may cost more than the rest; all answers so far are kept, the same "
+                    f"command with more money goes on"
                 )
             self._settled.clear()
             await self._settled.wait()

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from eval_mm.calls.access import OPENAI, access
+from eval_mm.calls.cost import share
 from eval_mm.calls.faults import Again, Silent, Stop
 from eval_mm.calls.pacing import Pacing
 from eval_mm.calls.patience import Patience, patiently
@@ -229,6 +230,14 @@ def test_a_halt_wakes_who_waits() -> None:
         assert all(isinstance(one, Again) for one in ended)
 
     asyncio.run(halted())
+
+
+def test_several_processes_share_the_money(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight processes of torchrun were eight times as dear as --max-cost allowed."""
+    assert share(4.0) == 4.0
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    assert share(4.0) == 0.5
+    assert share(None) is None
 
 
 @pytest.mark.parametrize(
