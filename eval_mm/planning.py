@@ -14,7 +14,6 @@ from eval_mm.prompt import to_request
 from eval_mm.schema import BoxScale, Mark, ModelInfo, Protocol, Request, Sample, Task
 from eval_mm.variant import AS_IT_IS, Variant
 
-
 MOST_NAMED = 5
 """Tasks that a line names before it counts."""
 
