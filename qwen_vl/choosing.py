@@ -81,12 +81,15 @@ def _next_tokens(lm_head: nn.Linear, hidden_EC: Tensor, rows: Sequence[Row]) -> 
         if forbidden:
             at, tokens = (list(part) for part in zip(*forbidden, strict=True))
             logits_EV[at, tokens] = -torch.inf
+        drawing = [
+            place
+            for place, row in enumerate(some)
+            if row.query.sampling is not None and row.query.sampling.temperature > 0
+        ]
+        drawn = dict(zip(drawing, logits_EV[drawing].cpu(), strict=True)) if drawing else {}
         best = _likeliest(logits_EV)
         for place, (row, finite) in enumerate(zip(some, finite_E.tolist(), strict=True)):
-            sampling = row.query.sampling
-            draws = finite and sampling is not None and sampling.temperature > 0
-            logits_V = logits_EV[place].to("cpu", copy=True) if draws else None
-            said.append(Said(row, finite, best[place], logits_V))
+            said.append(Said(row, finite, best[place], drawn.get(place)))
     return said
 
 

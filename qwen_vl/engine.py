@@ -5,7 +5,7 @@
         print(answer.id, answer.ids)
 
 Answers are those of generate.py: in float32 token for token, log-probabilities within 1e-5, whatever the
-neighbours, the order and the number of slots. (Measured: 3e-6 on the recorded prompts, 9e-6 on the demo
+neighbours, the order and the number of slots. (Measured: 3e-6 on the recorded prompts, 7e-6 on the demo
 model. Random weights can make more of float32's own rounding, up to 4e-5 in hundreds of random streams.) They
 come in any order, each as soon as it is done; queries are pulled when there is room, pictures are read ahead
 by threads. What goes wrong with one query is its `Answer.error`.
