@@ -1,7 +1,9 @@
 """What one asks the engine, and what cannot be asked."""
 
+from array import array
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING
 
 from qwen_vl.config import QwenVLConfig
@@ -47,6 +49,9 @@ def check_query(query: Query, config: QwenVLConfig) -> None:
             raise ValueError(
                 f"ids from {min(ids)} to {max(ids)}: the vocabulary is 0 to {config.vocab_size - 1}"
             )
+        array("q", ids)  # TypeError for what is no whole number
+    for number in (query.min_new_tokens, query.max_new_tokens, query.seed):
+        index(number)  # the same; an answer never has 2.5 tokens, and would never end
     if not 0 <= query.min_new_tokens <= query.max_new_tokens:
         raise ValueError(f"{query.min_new_tokens} to {query.max_new_tokens} new tokens cannot be")
     if not 0 <= query.seed < 2**63:

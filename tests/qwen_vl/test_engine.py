@@ -286,6 +286,9 @@ def test_what_cannot_be_asked(small: QwenVL) -> None:
         "negative": Query("negative", (1,), max_new_tokens=-1),
         "no seed": Query("no seed", (1,), sampling=Sampling(1.0), seed=-1),
         "no number": Query("no number", (1, "a")),  # type: ignore[arg-type]
+        "no whole id": Query("no whole id", (1, 2.5)),  # type: ignore[arg-type]
+        "no whole option": Query("no whole option", (1,), options=((1.5,),)),  # type: ignore[arg-type]
+        "no whole limit": Query("no whole limit", (1,), max_new_tokens=2.5),  # type: ignore[arg-type]
         "no key": Query("no key", (*span(config), 1), ([],)),  # type: ignore[arg-type]
     }
     good = [
