@@ -205,6 +205,7 @@ def test_a_link_opens_a_sample_of_a_run(open_page: Any, demo: Path) -> None:
     assert tab.locator("#run option:checked").text_content() == "beta"
     assert "right" in tab.locator("#sample .badge").first.text_content()
     tab.click("#sample .others a")
+    tab.wait_for_function("byId('run').selectedOptions[0].text === 'alpha'")
     assert tab.locator("#run option:checked").text_content() == "alpha"
     assert "wrong" in tab.locator("#sample .badge").first.text_content()
     link = tab.locator("#sample .title a").get_attribute("href")
