@@ -66,7 +66,8 @@ def access(base_url: str | None, api_key_env: str, who: str, keyless: bool = Fal
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", api_key_env):  # not repeated: it may be the key itself
         raise UserError("--api-key-env: expected the name of an environment variable")
     key = os.environ.get(api_key_env, "").strip()
-    if not key and base_url is None and not keyless:
+    # a name that somebody chose is of a variable that is set, else it may be the key itself, and is recorded
+    if not key and (base_url is None or api_key_env != KEY_NAME) and not keyless:
         raise UserError(f"{who} needs a key in the environment: set {_shown(api_key_env)}")
     if key and not (key.isascii() and key.isprintable() and " " not in key):
         raise UserError(f"{_shown(api_key_env)}: expected a key of printable ASCII characters")

@@ -264,6 +264,10 @@ def test_the_key_and_where_it_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
     with pytest.raises(UserError, match="openai:m needs a key in the environment: set OPENAI_API_KEY"):
         access(None, "OPENAI_API_KEY", "--model openai:m")
+    for name in ("gsk_4f7d0aa1c2", "OTHER_KEY"):  # keys of some look like names, and stood in the manifest
+        with pytest.raises(UserError, match="set the variable that --api-key-env names") as caught:
+            access("http://localhost:8000/v1", name, "--model openai:m")
+        assert name not in str(caught.value)
     with pytest.raises(UserError, match="expected the name") as caught:
         access(None, KEY, "a model")
     assert KEY not in str(caught.value)
