@@ -94,7 +94,10 @@ class Server:
         if status == 402 or error.code == "insufficient_quota":
             return Stop(f"the account of the key in {self._access.key_name} is used up: {said}")
         if status == 404:
-            return Stop(f"{self.who} knows no '{self._model}', or no such address: {said}")
+            return Stop(
+                f"{self.who} knows no '{self._model}', or no such address as {self._access.base_url} "
+                f"(most end in /v1): {said}"
+            )
         if status in OVERLOADED | LATER or status >= 500:
             return Again(said, retry_after(error.response.headers), overloaded=status in OVERLOADED)
         return Refused(said, error.code if isinstance(error.code, str) else None)

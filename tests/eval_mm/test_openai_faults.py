@@ -199,7 +199,7 @@ def test_a_server_that_is_not_there(data: Path, tmp_path: Path, capsys: pytest.C
     assert "has no model 'm'; it has one, two" in one_error(capsys)
     with served(tmp_path, status=404, models=[]) as url:
         assert main(command(url, data, tmp_path / "run")) == 2
-    assert "the server knows no 'm', or no such address: 404" in one_error(capsys)
+    assert "the server knows no 'm', or no such address as http" in one_error(capsys)
 
 
 def test_money_ends_cleanly(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
