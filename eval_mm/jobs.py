@@ -139,7 +139,7 @@ def check_folder(folder: store.RunFolder, model: ModelInfo, wanted: Wanted) -> l
     if not others:
         return []
     return [
-        f"{folder.path}: results of another checkpoint or dtype called '{model.name}' are replaced "
+        f"{folder.path}: results of another checkpoint, dtype or setting of '{model.name}' are replaced "
         f"({', '.join(others)}); its answers stay in the journals"
     ]
 

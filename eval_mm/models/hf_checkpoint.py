@@ -217,6 +217,7 @@ def _adapted(model: Any, folder: Path) -> Any:
     from peft import PeftModel
 
     with _said(str(folder), "--adapter "), warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of one library to the other
         # peft only warns of weights that it does not find under the names of this model, and goes on without
         warnings.filterwarnings("error", "Found missing adapter keys")
         return PeftModel.from_pretrained(model, folder).merge_and_unload(safe_merge=True)

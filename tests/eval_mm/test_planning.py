@@ -95,7 +95,7 @@ def test_results_that_would_be_replaced_are_said(
     assert main(command) == 0
     capsys.readouterr()
     assert main([*command, "--dry-run", "--dtype", "bfloat16"]) == 0
-    said = "another checkpoint or dtype called 'demo' are replaced (refcoco_val)"
+    said = "another checkpoint, dtype or setting of 'demo' are replaced (refcoco_val)"
     assert said in capsys.readouterr().err
     assert main([*command, "--dry-run"]) == 0
     assert "replaced" not in capsys.readouterr().err
