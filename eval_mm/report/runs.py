@@ -123,6 +123,12 @@ def _load(folder: Path) -> Run:
                 f"{task}: {RESULT} is of an earlier run, the one that was begun since has another {differs}: "
                 f"half-finished, the same run command goes on"
             )
+        for scorer, found in rescored.items():
+            if task in found and task in stored and (differs := _difference(found[task], stored[task])):
+                problems.append(
+                    f"{task}: result.{scorer}.json is of earlier answers, asked with another {differs}: "
+                    f"judge them again, or delete it"
+                )
     problems += [
         f"{name}: {RESULT} is of earlier answers to its parts: run the whole again"
         for name, whole in results.items()
@@ -210,14 +216,17 @@ def _lost_scores(folder: Path, result: Result, scorer: str) -> str | None:
 
 def _difference(result: Result, entry: Mapping[str, Any]) -> str | None:
     """In what a result is not of the run that the manifest tells of; None where it is."""
-    config, model = result.config, entry.get("model")
+    config, model, protocol = result.config, entry.get("model"), entry.get("protocol")
     pairs = {
         "data": (config.get("data_sha256"), entry.get("data_sha256")),
         "checkpoint": (
             config.get("model_fingerprint"),
             model.get("fingerprint") if isinstance(model, dict) else None,
         ),
-        "protocol": (base_of(result.prompt_protocol), entry.get("protocol")),
+        "protocol": (
+            base_of(result.prompt_protocol),
+            base_of(protocol) if isinstance(protocol, str) else protocol,
+        ),
         "prompt": (config.get("variant") or {}, entry.get("variant") or {}),
         "task version": (result.version, entry.get("version")),
         "selection": _parts("limit", "sample", of=(config.get("selection"), entry.get("selection"))),

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from eval_mm.errors import UserError
+from eval_mm.models import Settings
 from eval_mm.report.runs import Run, load_runs, load_those
+from eval_mm.run import run
 from eval_mm.schema import Metric
 from tests.eval_mm.report_support import NASTY, result, write, write_manifest
+from tests.eval_mm.support import ScriptedModel, rows, write_data
 
 
 def load(folder: Path) -> Run:
@@ -287,6 +290,24 @@ def test_a_result_of_the_run_itself_says_nothing(tmp_path: Path) -> None:
     }
     folder = write(write_manifest(tmp_path / "run", "refcoco_val", **told), asked)
     assert load(folder).problems == ()
+
+
+def test_a_run_in_other_words_is_no_earlier_run(tmp_path: Path) -> None:
+    """Its manifest names the protocol with its words: every such run was said to be half-finished."""
+    data = write_data(tmp_path / "data", rows(2))
+    run(ScriptedModel(), ["refcoco_val"], data, out=tmp_path / "run", settings=Settings(max_new_tokens=9))
+    assert load(tmp_path / "run").problems == ()
+
+
+def test_other_scorers_results_of_earlier_answers_say_so(tmp_path: Path) -> None:
+    """A run was asked again with other rows; what another scorer said of the first stood beside it, bare."""
+    folder = write_manifest(tmp_path / "run", "textvqa_val")
+    early = result("textvqa_val", scorer="official", selection={"limit": 3})
+    write(write(folder, result("textvqa_val")), early, scorer="official")
+    assert load(folder).problems == (
+        "textvqa_val: result.official.json is of earlier answers, asked with another selection: "
+        "judge them again, or delete it",
+    )
 
 
 @pytest.mark.parametrize(
