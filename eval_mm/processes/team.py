@@ -119,13 +119,13 @@ class Team:
             return self.leads
 
     def died(self) -> str | None:
-        """Which process of this machine has ended without a goodbye; None where none is known to have.
+        """Which process of this torchrun and machine has ended without a goodbye; None where none has.
 
         Torchrun ends the others then by the signal by which a scheduler ends all.
         """
         for rank in range(self.world):
             status = self._status(rank)
-            here = status.get("host") == os.uname().nodename
+            here = (status.get("host"), status.get("node")) == _place()
             if here and not _lives(status["pid"]) and "gone" not in self._status(rank):
                 return f"process {rank} (pid {status['pid']}) on {status['host']} has died"
         return None
@@ -209,7 +209,8 @@ class Team:
 
     def _sign(self, status: Status) -> str:
         """A sign of life; no two are the same."""
-        who = {"me": self._me, "host": os.uname().nodename, "pid": os.getpid()}
+        host, node = _place()
+        who = {"me": self._me, "host": host, "node": node, "pid": os.getpid()}
         return json.dumps({"beat": next(self._beats), **who, **status})
 
     def _beat(self, store: Store) -> None:
@@ -300,6 +301,11 @@ def leave(code: int, to_the_end: bool) -> NoReturn:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+def _place() -> tuple[str, str | None]:
+    """The machine, and the torchrun there: two containers of one name have different processes."""
+    return os.uname().nodename, os.environ.get("GROUP_RANK")
 
 
 def _lives(pid: int) -> bool:
