@@ -12,6 +12,17 @@ from qwen_vl.profiling.measuring import measure_here
 DEMO = ["profile", "--config", "demo", "--device", "cpu"]
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed depends neither on processes of their own, which take seconds to start, nor on how long
+    the peak is looked for.
+    """
+    monkeypatch.setattr("qwen_vl.profiling.machine.LEAST_SECONDS", 0.0)
+    for module in (report, efficiency):
+        monkeypatch.setattr(module, "measure_alone", measure_here)
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
     """The last line is the ratio; each engine has a line of rates and a line of its time split."""
     options = ["--workload", "docvqa", "--images", "1", "--compare", "static"]
@@ -26,14 +37,7 @@ def test_a_benchmark(capsys: pytest.CaptureFixture[str]) -> None:
         assert all(float(value) >= 0 for value in [*rates[1:7], *split[1:]])
 
 
-@pytest.fixture
-def one_process(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is printed does not depend on the processes, which take seconds to start."""
-    for module in (report, efficiency):
-        monkeypatch.setattr(module, "measure_alone", measure_here)
-
-
-@pytest.mark.usefixtures("one_process")
+@pytest.mark.usefixtures("quick")
 def test_one_engine_has_no_ratio(capsys: pytest.CaptureFixture[str]) -> None:
     """Ranked options have no new tokens: a rate of 0 would look like a failure."""
     assert main([*DEMO, "--workload", "seedbench", "--images", "1", "--engine", "reference"]) == 0
@@ -43,7 +47,7 @@ def test_one_engine_has_no_ratio(capsys: pytest.CaptureFixture[str]) -> None:
     assert rates[5] == "-"
 
 
-@pytest.mark.usefixtures("one_process")
+@pytest.mark.usefixtures("quick")
 def test_the_two_figures_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
     """Speed and both peaks of both engines, the published figure beside each that has one, the limit said."""
     options = ["--workload", "generate-2048", "--new-tokens", "6", "--compare", "static"]
