@@ -1,6 +1,7 @@
 """The progress line of a run: what is done of all its tasks, how fast, how long it will take, what failed."""
 
 import sys
+import time
 from types import TracebackType
 from typing import Any
 
@@ -18,6 +19,8 @@ class Progress:
 
             pace = TERMINAL if sys.stderr.isatty() else LOG
             self._bar = tqdm(total=total, initial=done, unit="sample", mininterval=pace, dynamic_ncols=True)
+            self._bar._time = time.monotonic  # the clock it uses may be set back, and the line stands still
+            self._bar.unpause()
 
     def show(self, task: str, done: int, errors: int, slowest: str = "") -> None:
         """What is asked now, the number of samples that have an answer, and what to know of them."""

@@ -1,7 +1,9 @@
 """The progress line."""
 
 import pytest
+import tqdm.std
 
+from eval_mm import progress
 from eval_mm.progress import Progress
 
 
@@ -15,3 +17,17 @@ def test_the_line_says_what_is_done_and_what_failed(capsys: pytest.CaptureFixtur
     with Progress(200, 50, wanted=False) as bar:
         bar.show("x", 120, 3)
     assert capsys.readouterr().err == ""
+
+
+def test_a_clock_that_is_set_back_stops_no_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After an hour back it stood still for an hour and ended with a time left of minus 41 minutes."""
+    now = iter(range(2_000_000_000, 0, -3600))
+    monkeypatch.setattr(tqdm.std, "time", lambda: next(now))
+    monkeypatch.setattr(progress, "LOG", 0.0)
+    with Progress(200, 50, wanted=True) as bar:
+        bar.show("vqav2_val", 120, 0)
+        shown = capsys.readouterr().err
+        assert "120/200" in shown
+        assert "[00:00<00:0" in shown
