@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eval_mm.console import align
-from eval_mm.report.page import policy, thumbnail
+from eval_mm.report.one_file import policy, thumbnail
 from eval_mm.schema import Metric, Result
 from eval_mm.tasks.touchstone import DIMENSIONS, dimensions_of, parts_of
 from touchstone import published, replies

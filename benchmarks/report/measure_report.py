@@ -24,7 +24,7 @@ USUAL = (5, 10_000)
 ONE = """
 import json, resource, sys, time
 from pathlib import Path
-from eval_mm.report.html import write_html
+from eval_mm.report.page.html import write_html
 from eval_mm.report.runs import load_runs
 wall, own = time.perf_counter(), time.process_time()
 out = Path(sys.argv[1])

@@ -72,7 +72,7 @@ def command(arguments: argparse.Namespace) -> int:
     said = [*map(str, refused), *remarks(runs)]
     out = Path(arguments.out) if arguments.out else None
     if arguments.format == "html":
-        from eval_mm.report.html import MAX_BYTES, MAX_SAMPLES, write_html
+        from eval_mm.report.page.html import MAX_BYTES, MAX_SAMPLES, write_html
 
         page = out or runs[0].folder / PAGE
         write_html(

@@ -9,7 +9,8 @@ From run folders to the screen:
     notes.py footnotes.py ranking.py        what is said of a number; which is the best, and among which
     layout.py plain.py markdown.py latex.py a table as lines, written in three ways
     long_form.py                            CSV: every number, exact
-    html.py page.py views.py ..             the page; groups.py, texts.py ..: what it says of samples
-    plots.py plot_*.py                      charts for papers, by matplotlib; charts.py: those of the page
+    plots.py plot_*.py                      charts for papers, by matplotlib
+    page/                                   the page of every answer: one HTML file
+    one_file.py                             what pages that are one file share
     table.py                                what `run` and `score` print of results just made
 """

@@ -6,7 +6,6 @@ from typing import Any
 
 from eval_mm.report.boards import BOARDS, Column
 from eval_mm.report.cells import Cell, Row, Table
-from eval_mm.report.charts import end_of
 from eval_mm.report.leaderboards import RUNS
 from eval_mm.report.plot_series import (
     COLOURS,
@@ -14,6 +13,7 @@ from eval_mm.report.plot_series import (
     REFERENCE,
     Series,
     drawable,
+    end_of,
     heading,
     is_reference,
     looks_of,

@@ -1,6 +1,7 @@
 """What the charts share: who is drawn, in which colour, on which axis."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from eval_mm.console import printable
@@ -90,3 +91,12 @@ def top_of(place: Place) -> float:
 def heading(column: Column) -> str:
     """What stands at the axis of a column."""
     return printable(f"{column.benchmark} {column.split}").strip()
+
+
+def end_of(values: Iterable[float], usual: float) -> float:
+    """Where an axis ends: at the usual place, or at the next round number where a value is above it."""
+    most = max(values, default=0.0)
+    if most <= usual:
+        return usual
+    step = 10.0 ** math.floor(math.log10(most))
+    return step * math.ceil(most / step)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from eval_mm.data import DEMO_ROOT
-from eval_mm.report.html import MAX_BYTES, MAX_SAMPLES, write_html
+from eval_mm.report.page.html import MAX_BYTES, MAX_SAMPLES, write_html
 from eval_mm.report.runs import load_runs
 from eval_mm.run import run
 from eval_mm.schema import ModelInfo

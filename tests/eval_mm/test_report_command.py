@@ -14,7 +14,7 @@ import pytest
 
 from eval_mm.cli import main
 from eval_mm.commands import report
-from eval_mm.report import html
+from eval_mm.report.page import html
 from tests.eval_mm.report_support import result, write, write_manifest
 
 ROOT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from eval_mm.report.asked import Questions, breakdowns, read_questions
+from eval_mm.report.page.asked import Questions, breakdowns, read_questions
 from eval_mm.report.runs import Run
 from eval_mm.report.scores_file import ABSENT, Scores, Value, read_scores, worst_first
 

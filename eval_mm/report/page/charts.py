@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from eval_mm.report import charts
 from eval_mm.report.boards import BOARDS, Column, Place
 from eval_mm.report.cells import Cell, Row, Table, error_of, number
 from eval_mm.report.leaderboards import RUNS, entrants_of
-from eval_mm.report.plot_series import label_of, top_of
+from eval_mm.report.page import svg
+from eval_mm.report.plot_series import end_of, label_of, top_of
 from eval_mm.report.published import REFERENCE_MODEL, REFERENCE_NAMES, reference_figures
 from eval_mm.report.ranking import alike
 from eval_mm.report.runs import Run
@@ -89,23 +89,21 @@ def radar(tables: Sequence[Table], runs: Sequence[Run]) -> Radar | None:
     chosen = _spokes(cells)
     if len(chosen) < LEAST_AXES:
         return None
-    axes = [charts.Axis(one.benchmark, one.split, _end(one.places[0], cells[one].values())) for one in chosen]
+    axes = [svg.Axis(one.benchmark, one.split, _end(one.places[0], cells[one].values())) for one in chosen]
     names = {
         look: label_of(Row(name, RUNS, tuple(cells[column].get(look) for column in chosen)), len(name))
         for look, name in names.items()
     }
-    names[charts.REFERENCE] = f"{REFERENCE_MODEL}, published"
+    names[svg.REFERENCE] = f"{REFERENCE_MODEL}, published"
     there = {look for column in chosen for look in cells[column]}
     series = [
-        charts.Series(
+        svg.Series(
             look, name, [cells[column][look].value if look in cells[column] else None for column in chosen]
         )
         for look, name in names.items()
         if look in there
     ]
-    return Radar(
-        charts.radar(axes, series), [(charts.swatch(one.look), one.name, one.look) for one in series]
-    )
+    return Radar(svg.radar(axes, series), [(svg.swatch(one.look), one.name, one.look) for one in series])
 
 
 def overview(tables: Sequence[Table], runs: Sequence[Run], published: bool) -> list[Chart]:
@@ -180,7 +178,7 @@ def _spokes(cells: Mapping[Column, Mapping[int, Cell]]) -> list[Column]:
 
 
 def _num_runs(cells: Mapping[Column, Mapping[int, Cell]], column: Column | None) -> int:
-    return 0 if column is None else sum(look != charts.REFERENCE for look in cells.get(column, {}))
+    return 0 if column is None else sum(look != svg.REFERENCE for look in cells.get(column, {}))
 
 
 def _is_judged(cell: Cell, own: Mapping[str, Result]) -> bool:
@@ -190,11 +188,11 @@ def _is_judged(cell: Cell, own: Mapping[str, Result]) -> bool:
 
 
 def _reference_look(row: Row) -> int | None:
-    return charts.REFERENCE if row.name in REFERENCE_NAMES else None
+    return svg.REFERENCE if row.name in REFERENCE_NAMES else None
 
 
 def _end(place: Place, cells: Iterable[Cell]) -> float:
-    return charts.end_of((cell.value for cell in cells), top_of(place))
+    return end_of((cell.value for cell in cells), top_of(place))
 
 
 def _chart(title: str, rows: Mapping[_Label, Sequence[_Entry]], published: bool) -> Chart:
@@ -202,14 +200,14 @@ def _chart(title: str, rows: Mapping[_Label, Sequence[_Entry]], published: bool)
     known = reference_figures() if published else {}
     marked = [known[entry.place] for entry in entries if entry.place in known]
     values = [entry.metric.value for entry in entries]
-    end = charts.end_of([*values, *marked], top_of(entries[0].place))
+    end = end_of([*values, *marked], top_of(entries[0].place))
     return Chart(
         title,
         [
             BarRow(label.text, label.detail, [_line(entry, end, published) for entry in row], label.task)
             for label, row in rows.items()
         ],
-        charts.scale(end),
+        svg.scale(end),
     )
 
 
@@ -221,11 +219,9 @@ def _line(entry: _Entry, end: float, published: bool) -> Line:
     told += f", 95 % interval {interval(metric)}" if metric.ci95 else ""
     told += "" if comparable else ", not to be compared"
     told += f", published {REFERENCE_MODEL}: {number(reference)}" if reference is not None else ""
-    drawn = charts.bar(
-        charts.Bar(entry.look, metric.value, metric.ci95, told, not comparable, reference), end
-    )
+    drawn = svg.bar(svg.Bar(entry.look, metric.value, metric.ci95, told, not comparable, reference), end)
     scorer = entry.name if entry.name != entry.run else ""
-    return Line(scorer, charts.swatch(entry.look), drawn, number(metric.value), error_of(metric).stderr)
+    return Line(scorer, svg.swatch(entry.look), drawn, number(metric.value), error_of(metric).stderr)
 
 
 def stderr(metric: Metric) -> str:

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 from eval_mm.errors import UserError
 from eval_mm.evidence import normalised, steps_of_many
 from eval_mm.files import ESCAPES
-from eval_mm.report.asked import Asked
-from eval_mm.report.details import answer_facts, clip, prompt_parts, sample_facts
-from eval_mm.report.groups import Group
-from eval_mm.report.page import embedded_json
+from eval_mm.report.one_file import embedded_json
+from eval_mm.report.page.asked import Asked
+from eval_mm.report.page.details import answer_facts, clip, prompt_parts, sample_facts
+from eval_mm.report.page.groups import Group
 from eval_mm.schema import Normalisation, Prediction, Protocol, Request, Sample
 
 LEAST_BYTES = 100

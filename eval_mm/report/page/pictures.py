@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from eval_mm.report.page import thumbnail
+from eval_mm.report.one_file import thumbnail
 
 SIDE = 384
 """The longer side in pixels."""

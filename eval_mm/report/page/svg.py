@@ -233,14 +233,5 @@ def stack(parts: Iterable[Part]) -> Markup:
     )
 
 
-def end_of(values: Iterable[float], usual: float) -> float:
-    """Where an axis ends: at the usual place, or at the next round number where a value is above it."""
-    most = max(values, default=0.0)
-    if most <= usual:
-        return usual
-    step = 10.0 ** math.floor(math.log10(most))
-    return step * math.ceil(most / step)
-
-
 def _percent(value: float, end: float) -> str:
     return f"{100 * min(1.0, max(0.0, value / end)):.3f}%"

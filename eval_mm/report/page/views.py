@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from eval_mm.report import charts, page_charts
 from eval_mm.report.boards import BOARDS
 from eval_mm.report.cells import number
 from eval_mm.report.leaderboards import entrants_of
 from eval_mm.report.notes import Mark, marks
+from eval_mm.report.page import charts, svg
 from eval_mm.report.runs import Run
 from eval_mm.report.scores_file import Outcomes
 from eval_mm.schema import Result
@@ -75,14 +75,14 @@ class TaskView(NamedTuple):
     family: str
     members: Sequence[str]
     results: Sequence[ResultView]
-    charts: Sequence[page_charts.Chart]
+    charts: Sequence[charts.Chart]
 
 
 class OutcomeView(NamedTuple):
     """How the scores of one run's samples are distributed."""
 
     bar: Markup
-    parts: Sequence[charts.Part]
+    parts: Sequence[svg.Part]
 
 
 def run_views(runs: Sequence[Run]) -> list[RunView]:
@@ -90,7 +90,7 @@ def run_views(runs: Sequence[Run]) -> list[RunView]:
     return [
         RunView(
             run.name,
-            charts.swatch(place),
+            svg.swatch(place),
             str(run.folder),
             ", ".join(dict.fromkeys(result.model for result in run.results.values())),
             len(run.results),
@@ -130,13 +130,13 @@ def task_views(runs: Sequence[Run], scored: Sequence[Run], published: bool) -> l
                 _result(
                     places[entrant.name],
                     entrant.name,
-                    charts.swatch(looks[entrant.run]),
+                    svg.swatch(looks[entrant.run]),
                     entrant.results[name],
                 )
                 for entrant in entrants_of(runs)
                 if name in entrant.results
             ],
-            page_charts.breakdowns(name, runs, published),
+            charts.breakdowns(name, runs, published),
         )
         for name in names
     ]
@@ -147,8 +147,8 @@ def outcome_views(found: Mapping[str, Mapping[int, Outcomes]]) -> dict[str, dict
     shown: defaultdict[str, dict[int, OutcomeView]] = defaultdict(dict)
     for task, by_run in found.items():
         for place, counts in by_run.items():
-            parts = [charts.Part(kind, size, OUTCOMES[kind]) for kind, size in counts._asdict().items()]
-            shown[task][place] = OutcomeView(charts.stack(parts), parts)
+            parts = [svg.Part(kind, size, OUTCOMES[kind]) for kind, size in counts._asdict().items()]
+            shown[task][place] = OutcomeView(svg.stack(parts), parts)
     return shown
 
 
@@ -179,7 +179,7 @@ def _result(place: int, name: str, sign: Markup, result: Result) -> ResultView:
         name,
         sign,
         [
-            (told, number(metric.value), page_charts.stderr(metric), page_charts.interval(metric))
+            (told, number(metric.value), charts.stderr(metric), charts.interval(metric))
             for told, metric in result.metrics.items()
             if "/" not in told
         ],

@@ -12,13 +12,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from eval_mm.report.asked import Asked, read_asked
-from eval_mm.report.groups import Group, groups_of
-from eval_mm.report.page import embedded_json
-from eval_mm.report.pictures import pictures_within
+from eval_mm.report.one_file import embedded_json
+from eval_mm.report.page.asked import Asked, read_asked
+from eval_mm.report.page.groups import Group, groups_of
+from eval_mm.report.page.pictures import pictures_within
+from eval_mm.report.page.texts import LEAST_BYTES, Text, num_bytes, texts
 from eval_mm.report.runs import Run
 from eval_mm.report.scores_file import Outcomes, distribution
-from eval_mm.report.texts import LEAST_BYTES, Text, num_bytes, texts
 from eval_mm.tasks import all_tasks
 
 REST = 3000

@@ -10,8 +10,8 @@ from eval_mm.compare import Comparison, Difference, compare_runs
 from eval_mm.compare.text import left_out, note, p_text, words
 from eval_mm.errors import UserError
 from eval_mm.paired import POWER, SIGNIFICANT, Paired
-from eval_mm.report import charts
 from eval_mm.report.cells import number
+from eval_mm.report.page import svg
 from eval_mm.report.runs import Run
 
 
@@ -52,7 +52,7 @@ def comparison_of(runs: Sequence[Run], data: Path | None) -> ComparisonView | No
     """The comparison where there are two runs."""
     if len(runs) != 2:
         return None
-    names, signs = [run.name for run in runs], [charts.swatch(place) for place in range(2)]
+    names, signs = [run.name for run in runs], [svg.swatch(place) for place in range(2)]
     try:
         found = compare_runs(runs[0].folder, runs[1].folder, data=data, show=0)
     except (UserError, OSError) as error:

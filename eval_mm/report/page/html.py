@@ -1,7 +1,7 @@
 """One HTML file with everything: leaderboards, charts, and every answer to look at.
 
-It opens from disk without a network and can load nothing (eval_mm/report/page.py). All texts of models and of
-data are escaped: by the template here, and by `textContent` in its script, which never writes markup.
+It opens from disk without a network and can load nothing (eval_mm/report/one_file.py). All texts of models
+and of data are escaped: by the template here, and by `textContent` in its script, which never writes markup.
 """
 
 import itertools
@@ -14,16 +14,16 @@ from markupsafe import Markup
 
 from eval_mm.errors import UserError
 from eval_mm.files import write_text
-from eval_mm.report import page_charts, views
 from eval_mm.report.boards import Column
 from eval_mm.report.cells import Row, Table
-from eval_mm.report.comparison import comparison_of
 from eval_mm.report.leaderboards import RUNS, by_scorer, leaderboards
-from eval_mm.report.page import embedded_json, policy
+from eval_mm.report.one_file import embedded_json, policy
+from eval_mm.report.page import charts, views
+from eval_mm.report.page.comparison import comparison_of
+from eval_mm.report.page.samples import Block, sample_blocks
+from eval_mm.report.page.texts import num_bytes
 from eval_mm.report.ranking import LOWER_IS_BETTER, contest_of
 from eval_mm.report.runs import Run
-from eval_mm.report.samples import Block, sample_blocks
-from eval_mm.report.texts import num_bytes
 
 ASSETS = Path(__file__).parent / "assets"
 SCRIPTS = ("page.js", "leaderboard.js", "sample.js", "browser.js")
@@ -95,8 +95,8 @@ def _facts(
         "comparison": comparison_of(runs, data),
         "tables": own if runs else tables,
         "other_tables": [table for table in tables if table not in own] if runs else [],
-        "radar": page_charts.radar(tables, runs),
-        "charts": page_charts.overview(tables, runs, published),
+        "radar": charts.radar(tables, runs),
+        "charts": charts.overview(tables, runs, published),
         "tasks": tasks,
         "families": {
             task.family: [other for other in tasks if other.family == task.family] for task in tasks
