@@ -152,6 +152,8 @@ def _model_type(folder: Path, value: str) -> str:
         return str(found)
     own_code = isinstance(fields, dict) and fields.get("auto_map")
     why = "; it brings code of its own, which is never run" if own_code else ""
+    if found == "qwen":
+        why = f"; Qwen-VL needs no hf: (--model {value})"
     raise UserError(
         f"--model hf:{value}: config.json has model_type {found!r}, which transformers "
         f"{transformers.__version__} does not know as a model of pictures and text{why}"

@@ -46,7 +46,11 @@ def test_checkpoints_that_are_refused(checkpoints: dict[str, Path], tmp_path: Pa
     """Code of a checkpoint is never run, and weights that are not there are never drawn at random."""
     config = json.loads((checkpoints["llava"] / "config.json").read_text(encoding="utf-8"))
     own = {"model_type": "mine", "auto_map": {"AutoConfig": "code.Config"}}
-    kinds = {"unknown": {"model_type": "bert"}, "apart": {"model_type": "florence2"}}
+    kinds = {
+        "unknown": {"model_type": "bert"},
+        "apart": {"model_type": "florence2"},
+        "native": {"model_type": "qwen"},
+    }
     for name, changed in {"own": config | own, **kinds}.items():
         shutil.copytree(checkpoints["llava"], tmp_path / name)
         (tmp_path / name / "config.json").write_text(json.dumps(changed), encoding="utf-8")
@@ -54,6 +58,7 @@ def test_checkpoints_that_are_refused(checkpoints: dict[str, Path], tmp_path: Pa
     assert "never run" in refused(tmp_path / "own")
     assert "does not know as a model of pictures and text" in refused(tmp_path / "unknown")
     assert "florence2 write with a decoder of their own" in refused(tmp_path / "apart")
+    assert f"needs no hf: (--model {tmp_path / 'native'})" in refused(tmp_path / "native")
     blind = shutil.copytree(checkpoints["llava"], tmp_path / "blind")
     for name in ("processor_config.json", "preprocessor_config.json", "chat_template.jinja"):
         (blind / name).unlink(missing_ok=True)
