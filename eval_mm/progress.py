@@ -21,6 +21,8 @@ class Progress:
             self._bar = tqdm(total=total, initial=done, unit="sample", mininterval=pace, dynamic_ncols=True)
             self._bar._time = time.monotonic  # the clock it uses may be set back, and the line stands still
             self._bar.unpause()
+            # rounded, the start may be later than the first line, and then the bar ends without a new line
+            self._bar.start_t = self._bar.last_print_t
 
     def show(self, task: str, done: int, errors: int, slowest: str = "") -> None:
         """What is asked now, the number of samples that have an answer, and what to know of them."""

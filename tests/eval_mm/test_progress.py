@@ -31,3 +31,15 @@ def test_a_clock_that_is_set_back_stops_no_line(
         shown = capsys.readouterr().err
         assert "120/200" in shown
         assert "[00:00<00:0" in shown
+
+
+def test_an_error_stands_on_a_line_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The error of a run that ended before its first answer stood behind the bar, every fourth time."""
+    monkeypatch.setattr(tqdm.std, "time", lambda: 1_795_203_107.123_456_7)
+    for tick in range(1, 40):
+        monkeypatch.setattr("time.monotonic", lambda tick=tick: 1000.1 + tick * 0.013)
+        with Progress(200, 0, wanted=True):
+            pass
+        assert capsys.readouterr().err.endswith("\n"), tick
