@@ -33,6 +33,9 @@ GONE, GONE_PICTURES = 20, 3
 picture that a server cannot take fails all its questions.
 """
 
+GONE_SILENT = 5
+"""The same of a server that is silent, whatever the pictures: each such question costs a whole --timeout."""
+
 LIMITS = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 """What servers call the most new tokens: some know one name only, and say so."""
 
@@ -83,7 +86,7 @@ class Tally:
         """Raises Stop where the server fails one question after the other, or refuses all for one reason."""
         various = len(self.failed_pictures) >= GONE_PICTURES
         gone = self.in_a_row >= GONE and various
-        if gone or (self.silent and (various or not self.answered)):  # silence is waited out long enough
+        if gone or (self.silent and (various or not self.answered or self.in_a_row >= GONE_SILENT)):
             failed = f"{self.in_a_row} questions in a row" if self.in_a_row > 1 else "the first question"
             raise Gone(
                 f"{WHO} failed {failed}, the last: {self.fault}; all answers so far are kept, the same "

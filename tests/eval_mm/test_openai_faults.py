@@ -14,11 +14,14 @@ import pytest
 from PIL import Image as Picture
 
 from eval_mm import jobs
-from eval_mm.calls.faults import Gone
+from eval_mm.calls.cost import Budget
+from eval_mm.calls.faults import Gone, Silent
 from eval_mm.calls.patience import Patience
 from eval_mm.cli import main
 from eval_mm.errors import UserError
+from eval_mm.models.openai_calls import Tally
 from eval_mm.run import run
+from eval_mm.schema import Image, Request
 from tests.eval_mm.behind_a_server import ask, backend, command, journal, one_error
 from tests.eval_mm.support import BOX_ANSWER, rows, write_data
 from tests.serving import KEY, asked, calls, served
@@ -251,7 +254,7 @@ def test_a_server_that_is_gone_stops(tmp_path: Path) -> None:
 
 def test_a_server_that_never_answers_stops(tmp_path: Path) -> None:
     """It took connections and was silent: every question was waited for eight times five minutes."""
-    data, out = write_data(tmp_path / "data", rows(60, images=4)), tmp_path / "run"
+    data, out = write_data(tmp_path / "data", rows(60, images=1)), tmp_path / "run"
     mute = Patience(tries=8, first=0.001, longest=0.001, silence=0.0)
     with (
         served(tmp_path, faults=1.0, kinds=("slow",), slow=60.0) as url,
@@ -260,6 +263,18 @@ def test_a_server_that_never_answers_stops(tmp_path: Path) -> None:
         ask(url, data, out, mute, max_concurrency=4, timeout=0.02)
     assert len(journal(out)) <= 8
     assert Gone.code == 3, "samples failed: a script may come again, which bad usage tells it not to"
+
+
+def test_silence_in_the_middle_of_a_picture(tmp_path: Path) -> None:
+    """Thirty questions of one picture were waited for one after the other, five minutes each."""
+    tally = Tally(Budget(None, None), answered=7)
+    for _ in range(5):
+        tally.check()
+        tally.fail(Request("1", (Image("a.png"), "x")), Silent("no reply"))
+    with pytest.raises(Gone, match="failed 5 questions in a row, the last: no reply"):
+        tally.check()
+    tally.reply()
+    tally.check()
 
 
 def test_a_picture_that_a_server_cannot_take(tmp_path: Path) -> None:
