@@ -385,7 +385,7 @@ def test_who_is_cancelled(small: QwenVL) -> None:
     told: dict[Hashable, list[int]] = {}
     span_ids = span(small.config)
     queries = [
-        watched(Query(number, (*span_ids, number), (number % 3,), max_new_tokens=9), told)
+        watched(Query(number, (*span_ids, number), (number // 2 % 3,), max_new_tokens=9), told)
         for number in range(12)
     ]
     queries.append(Query("ranked", (*span_ids, 1), (0,), ((1,), (2, 3))))
@@ -413,7 +413,7 @@ def test_who_is_cancelled(small: QwenVL) -> None:
                 assert len(found[name].ids) < 9
                 assert found[name].ids == tuple(told.get(name, ()))
         assert found[1].stop_reason == "cancelled"
-        assert len(found[1].ids) >= 3, "it had a slot"
+        assert len(found[1].ids) >= 3, "it began with 0, about the same picture"
         assert_same(found, [answer for answer in expected if answer.id not in cancelled])
 
 
