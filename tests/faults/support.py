@@ -21,7 +21,7 @@ LIMIT = 240.0
 
 def command(out: Path, model: str = "Slow", task: str = "refcoco") -> list[str]:
     """The arguments of a run on the demo data."""
-    named = f"py:tests.faults.models:{model}" if model != "demo" else model
+    named = model if model == "demo" or ":" in model else f"py:tests.faults.models:{model}"
     return ["-m", "eval_mm", "run", "--task", task, "--data", "demo", "--model", named, "--out", str(out)]
 
 

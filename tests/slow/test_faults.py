@@ -17,10 +17,19 @@ pytestmark = pytest.mark.slow
 def test_killed_at_thirty_random_moments(tmp_path: Path) -> None:
     """A kill -9 costs only what was being answered, of a demo sweep on 1, 2, 3, 4, 1, ... processes."""
     calm, killed = tmp_path / "calm", tmp_path / "killed"
-    code, said = run(command(calm, "demo", "all"))
+    model = "py:tests.slow.paced:Demo"
+    code, said = run(command(calm, model, "all"))
     assert code == 0, said
-    sweep = command(killed, "demo", "all")
-    kills = kill_until_it_ends(sweep, killed, calm, (1, 2, 3, 4), random.Random(0), most=30, longest=0.3)
+    kills = kill_until_it_ends(
+        command(killed, model, "all"),
+        killed,
+        calm,
+        (1, 2, 3, 4),
+        random.Random(0),
+        most=30,
+        longest=0.3,
+        PAUSE=0.02,
+    )
     assert kills == 30, "the sweep was too short"
     assert len(files(calm)) > 60
 
