@@ -181,6 +181,7 @@ def _different_line(path: Path, expected: bytes) -> str:
     held = path.read_bytes()
     if held == expected:
         return ""
+    # one may have more lines: then those that both have are compared, and the rest is the difference
     pairs = zip(held.splitlines(), expected.splitlines(), strict=False)
     line = next((number for number, (one, other) in enumerate(pairs, 1) if one != other), None)
     return f"line {line}" if line is not None else "it has more or fewer lines"

@@ -5,6 +5,7 @@ Shared by `explain` and the HTML report.
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import pairwise
 from string import ascii_uppercase
 from typing import NamedTuple
 
@@ -36,8 +37,8 @@ class Traced(NamedTuple):
     @property
     def changes(self) -> list[tuple[str, str]]:
         """The steps that changed the text."""
-        before = [self.text, *(after for _, after in self.steps)]
-        return [step for step, text in zip(self.steps, before, strict=False) if step[1] != text]
+        texts = [("", self.text), *self.steps]
+        return [after for before, after in pairwise(texts) if after[1] != before[1]]
 
 
 class Normalised(NamedTuple):

@@ -58,6 +58,7 @@ def explain(
     if answer.reasoning:
         lines += _block("reasoning, not scored", [repr(answer.reasoning)])
     if answer.choice_logprobs is not None:
+        # an edited journal may hold fewer: what is there is shown
         ranks = zip(request.choices, answer.choice_logprobs, strict=False)
         raw = ", ".join(f"{choice!r} {value:.4f}" for choice, value in ranks)
         lines += _block("mean log-probability per token", [raw])

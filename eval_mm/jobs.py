@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from eval_mm import models, store
+from eval_mm.console import printable
 from eval_mm.data import ALL_ROWS, Selection
 from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
@@ -82,6 +83,8 @@ def plan_run(
         raise UserError("out: expected a folder, got an empty text")
     wanted = find(names, data, selection, few_shot, on_request, protocol, metric, references)
     info = described(model, settings, fetch)
+    if not info.name.isprintable():  # the manifest could not be read back
+        raise UserError(f"--model {printable(info.name)}: a model's name is printable, in one line")
     folder = RUNS / folder_name(model) if out is None else Path(out)
     return Job(model, settings, info, folder, wanted, plan(wanted, info, settings.variant()), fresh)
 

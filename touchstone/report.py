@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from eval_mm.console import align
-from eval_mm.report.one_file import policy, thumbnail
+from eval_mm.report.one_file import policy, templates, thumbnail
 from eval_mm.schema import Metric, Result
 from eval_mm.tasks.touchstone import DIMENSIONS, dimensions_of, parts_of
 from touchstone import published, replies
@@ -123,35 +123,30 @@ def table(result: Result) -> str:
 
 def html(answered: Answered, result: Result, judged: Sequence[Judged]) -> str:
     """The report as one HTML text."""
-    import jinja2
-
     style, script = ((ASSETS / name).read_text(encoding="utf-8") for name in ("report.css", "report.js"))
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ASSETS),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     root = answered.stored.dataset.root.path
     pictures = {
         image.path: thumbnail(root / image.path, SIDE) for one in judged for image in one.sample.images
     }
     rows = [_row(one, pictures) for one in judged]
-    return environment.get_template("report.html.j2").render(
-        style=style,
-        script=script,
-        policy=policy(style, script),
-        result=result,
-        judge=result.config["judge"],
-        warning=STUB_WARNING if result.config["judge"]["model"] == "stub" else "",
-        bounds=bounds(result),
-        lines=lines(result.metrics),
-        figures=published.figures(result.task),
-        judged_by=published.JUDGED_BY,
-        rows=rows,
-        dimensions=_present((one.dimensions for one in rows), [d.name for d in DIMENSIONS]),
-        parts=_present((one.parts for one in rows), [part[0] for d in DIMENSIONS for part in d.parts]),
+    return (
+        templates(ASSETS)
+        .get_template("report.html.j2")
+        .render(
+            style=style,
+            script=script,
+            policy=policy(style, script),
+            result=result,
+            judge=result.config["judge"],
+            warning=STUB_WARNING if result.config["judge"]["model"] == "stub" else "",
+            bounds=bounds(result),
+            lines=lines(result.metrics),
+            figures=published.figures(result.task),
+            judged_by=published.JUDGED_BY,
+            rows=rows,
+            dimensions=_present((one.dimensions for one in rows), [d.name for d in DIMENSIONS]),
+            parts=_present((one.parts for one in rows), [part[0] for d in DIMENSIONS for part in d.parts]),
+        )
     )
 
 

@@ -1,4 +1,4 @@
-"""What every one-file page shares: its Content-Security-Policy, embedded pictures, embedded data.
+"""What every one-file page shares: templates, its Content-Security-Policy, embedded pictures, embedded data.
 
 A page opens from disk and can load nothing: the policy allows its own style and script, by their hashes, and
 pictures inside it.
@@ -9,10 +9,26 @@ import hashlib
 import io
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import jinja2
 
 _UNSAFE = {char: f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 """Characters with which data could end the element it stands in, or a line of script."""
+
+
+def templates(folder: Path) -> "jinja2.Environment":
+    """The templates of a folder: every text put in is escaped, and a name that nobody gives is an error."""
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folder),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
 
 
 def policy(style: str, script: str) -> str:

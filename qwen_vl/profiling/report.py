@@ -130,6 +130,7 @@ def _print_split(rows: Sequence[Measured]) -> None:
 
 
 def _line(cells: Sequence[str]) -> str:
+    """Cells in columns; a table may have fewer than the widest."""
     first, *others = cells
     return first.ljust(WIDTHS[0]) + " ".join(
         cell.rjust(width) for cell, width in zip(others, WIDTHS[1:], strict=False)

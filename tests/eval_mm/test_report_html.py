@@ -1,10 +1,7 @@
 """The one-file page without a browser: its numbers, its limits, what it says where something is missing."""
 
 import argparse
-import base64
-import hashlib
 import html
-import io
 import json
 import re
 import shutil
@@ -12,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from eval_mm.commands.arguments import megabytes
 from eval_mm.data import Selection, find_root, load
@@ -20,12 +16,10 @@ from eval_mm.errors import UserError
 from eval_mm.explain import explain
 from eval_mm.few_shot import FewShot
 from eval_mm.report.leaderboards import leaderboards
-from eval_mm.report.one_file import embedded_json, policy, thumbnail
-from eval_mm.report.page import charts, svg
+from eval_mm.report.page import charts
 from eval_mm.report.page.asked import Questions, breakdowns
 from eval_mm.report.page.html import write_html
-from eval_mm.report.page.pictures import MISSING, UNREADABLE, pictures_within
-from eval_mm.report.plot_series import end_of
+from eval_mm.report.page.pictures import MISSING, UNREADABLE
 from eval_mm.report.runs import load_runs
 from eval_mm.report.scores_file import ABSENT, ERROR, Outcomes, distribution, read_scores, worst_first
 from eval_mm.rescore import score
@@ -487,41 +481,6 @@ def test_long_texts_are_cut_and_say_so(tmp_path: Path) -> None:
     assert found["answers"][0]["0"]["t"] == "x" * 4000 + " … (996,000 more characters)"
 
 
-def test_no_text_ends_the_element_it_stands_in() -> None:
-    """`</script>` in an answer would end the data and begin a page of the model's own."""
-    value = {"a</script>": ["<!-- <script>", "\u2028\u2029&amp;", "\ud800"]}
-    text = embedded_json(value)
-    assert not set("<>&\u2028\u2029") & set(text)
-    assert json.loads(text) == value
-
-
-def test_the_policy_names_the_very_texts() -> None:
-    """A hash of another text would leave the page without style and script."""
-    digest = base64.b64encode(hashlib.sha256(b"a { }").digest()).decode()
-    assert f"style-src 'sha256-{digest}'" in policy("a { }", "b()")
-    assert "unsafe" not in policy("a { }", "b()")
-
-
-def test_pictures_with_nothing_behind_them_stand_on_white(tmp_path: Path) -> None:
-    """Black text of a chart on a transparent ground would be black on black."""
-    Image.new("RGBA", (900, 300), (0, 0, 0, 0)).save(tmp_path / "clear.png")
-    url = thumbnail(tmp_path / "clear.png", 100)
-    with Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))) as small:
-        assert small.size == (100, 33)
-        assert small.convert("RGB").getpixel((50, 10)) == (255, 255, 255)
-    assert thumbnail(tmp_path / "none.png", 100) == ""
-
-
-def test_a_large_picture_is_shown_without_a_word(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
-) -> None:
-    """Pillow's warning of an attack, with the place of its own code, stood among the lines of `report`."""
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5_000)
-    Image.new("RGB", (90, 80)).save(tmp_path / "large.png")
-    found = pictures_within({0: [tmp_path / "large.png"]}, 10_000)
-    assert (found.num_shown, len(recwarn)) == (1, 0)
-
-
 def test_scores_are_read_once_each_and_sorted(tmp_path: Path) -> None:
     """Failed before unread before wrong; an id that stands twice counts once."""
     rows = [
@@ -550,88 +509,6 @@ def test_scores_are_read_once_each_and_sorted(tmp_path: Path) -> None:
     assert distribution([None, ERROR], scored=False) == Outcomes(errors=1, unscored=1)
     quarters = distribution([0.01, 0.25, 0.5, 0.74, 0.75, 0.99, 1.0], scored=True)
     assert quarters == Outcomes(right=1, partly_4=2, partly_3=2, partly_2=1, partly_1=1)
-
-
-def test_bars_are_as_long_as_their_numbers() -> None:
-    """A bar, its interval and the published mark stand where their numbers are."""
-    drawn = svg.bar(svg.Bar(0, 150.0, (100.0, 200.0), "m: 150", reference=50.0), 200.0)
-    assert 'class="fill" width="75.000%"' in drawn
-    assert 'class="whisker" x1="50.000%" x2="100.000%"' in drawn
-    assert '<svg x="25.000%" overflow="visible"><path class="published"' in drawn
-    assert "&lt;b&gt;" in svg.bar(svg.Bar(0, 1.0, None, "<b>"), 2.0)
-    assert "aside" in svg.bar(svg.Bar(0, 1.0, None, "m", aside=True), 2.0)
-    assert [end_of(values, 100) for values in ([99.0], [732.0], [1001.0], [])] == [100, 800, 2000, 100]
-
-
-def test_an_error_of_nothing_is_not_told_beside_a_bar(tmp_path: Path) -> None:
-    """All pictures alike have a standard error of 0, and "± 0.00" stood beside an interval of 34 points."""
-    sure = {"accuracy@0.5": Metric(100.0, 0.0, (66.0, 100.0))}
-    runs = load_runs([write(tmp_path / "run", result(metrics=sure), result("refcoco_testA"))])
-    (chart,) = charts.overview(leaderboards(runs), runs, False)
-    assert [line.stderr for row in chart.rows for line in row.lines] == ["", "0.51"]
-
-
-@pytest.mark.parametrize(
-    ("interval", "caps", "arrows"), [((90, 100), 2, 0), ((90, 103), 1, 1), ((-2, 103), 0, 2)]
-)
-def test_an_interval_beyond_the_axis_has_no_end_there(
-    interval: tuple[float, float], caps: int, arrows: int
-) -> None:
-    """A cap at the edge said that the interval ends at 100."""
-    drawn = svg.bar(svg.Bar(0, 97.0, interval, "m"), 100.0)
-    assert drawn.count(f'y1="5" y2="{svg.BAR_HEIGHT - 5}"') == caps
-    assert drawn.count('class="whisker beyond"') == arrows
-
-
-def test_a_radar_has_gaps_where_numbers_are_missing() -> None:
-    """A missing number drawn as 0 would be the worst of all results."""
-    axes = [svg.Axis("<i>", str(place), 100) for place in range(4)]
-    whole, part = svg.Series(0, "whole", [50.0] * 4), svg.Series(1, "part", [50.0, None, 50.0, 50.0])
-    drawn = svg.radar(axes, [whole, part])
-    assert "<i>" not in drawn
-    areas, edges = (
-        re.findall(r'class="area"[^>]* d="([^"]*)"', drawn),
-        re.findall(r'class="edge"[^>]* d="([^"]*)"', drawn),
-    )
-    assert (len(areas), len(edges)) == (1, 1)
-    assert areas[0].count("L") == 3
-    assert areas[0].endswith("Z")
-    assert (edges[0].count("M"), edges[0].count("L")) == (2, 2)
-    assert f"M{svg.CENTRE_X}.0 {svg.CENTRE_Y - svg.RADIUS / 2:.1f}" in areas[0]
-
-
-def test_runs_have_signs_of_their_own(tmp_path: Path) -> None:
-    """The ninth run had the colour and the marker of the first; long names were cut to the same beginning."""
-    assert len({svg.swatch(place) for place in range(-1, 20)}) == 21
-    kinds = {"refcoco_val": "accuracy@0.5", "textvqa_val": "vqa_accuracy", "docvqa_val": "anls"}
-    names = [f"{'organisation/a-long-name-' * 3}{end}" for end in "ab"]
-    runs = load_runs(
-        [
-            write(
-                tmp_path / name[-1], *(result(task, metric=kind, model=name) for task, kind in kinds.items())
-            )
-            for name in names
-        ]
-    )
-    drawn = charts.radar(leaderboards(runs), runs)
-    assert drawn is not None
-    assert [name for _, name, _ in drawn.legend] == names
-
-
-def test_parts_of_a_whole_fill_it() -> None:
-    """The distribution of scores adds up."""
-    drawn = svg.stack(
-        [
-            svg.Part("right", 3, "right"),
-            svg.Part("wrong", 1, "wrong"),
-            svg.Part("errors", 0, "failed"),
-        ]
-    )
-    assert re.findall(r'x="([\d.]+)%" width="([\d.]+)%"', drawn) == [
-        ("0.000", "75.000"),
-        ("75.000", "25.000"),
-    ]
-    assert 'aria-label="3 right, 1 wrong"' in drawn
 
 
 def test_two_runs_are_compared_in_words(folder: Path, second: Path, tmp_path: Path) -> None:

@@ -58,6 +58,15 @@ def test_a_second_run_asks_nothing(data: Path, tmp_path: Path) -> None:
     assert files(out) == before
 
 
+def test_a_name_that_could_not_be_read_back_is_refused(data: Path, tmp_path: Path) -> None:
+    """A name that turns the line around was written to a manifest that nothing could read any more."""
+    model = ScriptedModel()
+    model.info = replace(model.info, name="a\u202eb")
+    with pytest.raises(UserError, match="--model a b: a model's name is printable"):
+        run(model, ["refcoco_val"], data, out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_interrupted_run_goes_on(data: Path, tmp_path: Path) -> None:
     """Answers given before Ctrl-C are kept, and the result equals that of an undisturbed run."""
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jinja2
 from markupsafe import Markup
 
 from eval_mm.errors import UserError
@@ -17,7 +16,7 @@ from eval_mm.files import write_text
 from eval_mm.report.boards import Column
 from eval_mm.report.cells import Row, Table
 from eval_mm.report.leaderboards import RUNS, by_scorer, leaderboards
-from eval_mm.report.one_file import embedded_json, policy
+from eval_mm.report.one_file import embedded_json, policy, templates
 from eval_mm.report.page import charts, views
 from eval_mm.report.page.comparison import comparison_of
 from eval_mm.report.page.samples import Block, sample_blocks
@@ -112,13 +111,7 @@ def _facts(
 def _render(facts: Mapping[str, Any], blocks: Mapping[str, Block]) -> str:
     style = (ASSETS / "report.css").read_text(encoding="utf-8")
     script = "".join((ASSETS / name).read_text(encoding="utf-8") for name in SCRIPTS)
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ASSETS),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = templates(ASSETS)
     environment.globals |= {"contest_of": contest_of, "heads": _heads, "is_run": _is_run, "low": _low}
     return environment.get_template("report.html.j2").render(
         **facts,
