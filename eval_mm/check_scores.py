@@ -15,7 +15,7 @@ from eval_mm.files import jsonl
 from eval_mm.judge import Scored, combine, score_task
 from eval_mm.rescore import StoredTask
 from eval_mm.schema import Task
-from eval_mm.store import read_json
+from eval_mm.store import named, read_json
 
 SAME, DIFFERENT, NONE, NOT_COMPARED = "same", "different", "none", "not compared"
 
@@ -58,7 +58,7 @@ def compare_composite(
     """A task computed from others, given the scores of those; parts that make no whole now once did."""
     every, notes = [], []
     for scorer in ("", *_beside(folder)):
-        name = _named("result", scorer, "json")
+        name = named("result", scorer, "json")
         if not all(scorer in part for part in parts):
             notes.append(f"{name} is not compared: not all of its parts were")
             continue
@@ -90,11 +90,6 @@ def _beside(folder: Path) -> list[str]:
     ]
 
 
-def _named(what: str, scorer: str, ending: str) -> str:
-    """What a file is called: with the name of a scorer that is not the run's own."""
-    return f"{what}.{scorer}.{ending}" if scorer else f"{what}.{ending}"
-
-
 def _compare_under(
     stored: StoredTask, scorer: str, folder: Path, on_request: Sequence[str], subset: bool
 ) -> Compared:
@@ -110,7 +105,7 @@ def _compare_under(
 
 def _compare(scored: Scored, folder: Path, on_request: Sequence[str], beside: str) -> Compared:
     """The files that `RunFolder.write_result` writes, against what it would write now."""
-    results, scores = folder / _named("result", beside, "json"), folder / _named("scores", beside, "jsonl")
+    results, scores = folder / named("result", beside, "json"), folder / named("scores", beside, "jsonl")
     all_of_it = {beside: scored}
     held = _held(results)
     if held is None:

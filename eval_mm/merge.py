@@ -71,13 +71,13 @@ def standing(plan: Plan, folder: Path, fingerprint: str) -> Standing:
     )
 
 
-def merged(plan: Plan, before: Standing, folder: Path) -> dict[str, Prediction]:
+def merged(plan: Plan, before: Standing, folder: Path, late: float = 0.0) -> dict[str, Prediction]:
     """The answers to all samples of a task that was asked, in the order of the data.
 
     Raises:
         UserError: a sample without an answer, or with two.
     """
-    deadline = time.monotonic() + LATE
+    deadline = time.monotonic() + late
     while True:
         answers = _with_new(before, folder)
         missing = [sample.id for sample in plan.dataset.samples if sample.id not in answers]

@@ -58,10 +58,13 @@ class Report:
 
 
 class Outcomes:
-    """The tasks of a job that are done so far; `before` is how each stood when the run began."""
+    """The tasks of a job that are done so far; `before` is how each stood when the run began.
 
-    def __init__(self, job: Job, folder: store.RunFolder, before: Sequence[Standing], run: int):
-        self._job, self._folder, self._before, self._run = job, folder, before, run
+    A journal of another machine may be seen up to `late` seconds after it was written.
+    """
+
+    def __init__(self, job: Job, folder: store.RunFolder, before: Sequence[Standing], run: int, late: float):
+        self._job, self._folder, self._before, self._run, self._late = job, folder, before, run, late
         self._scored: dict[str, Scored] = {}
         self._outcomes: dict[str, Outcome] = {}
 
@@ -73,7 +76,7 @@ class Outcomes:
         """
         plan, before = self._job.planned.plans[number], self._before[number]
         name, path = plan.task.name, self._folder.task_folder(plan.task.name)
-        answers = merged(plan, before, path)
+        answers = merged(plan, before, path, late=self._late)
         bring_forward(before, path, self._run)
         scored = score_task(plan.task, plan.dataset, answers, plan.protocol, plan.asked(self._job.info))
         errors = [f"{answer.id}: {answer.error}" for answer in answers.values() if answer.error is not None]

@@ -16,7 +16,7 @@ from eval_mm.errors import UserError
 from eval_mm.few_shot import FewShot
 from eval_mm.interrupts import Interrupts
 from eval_mm.jobs import Job, check_folder, found_before, plan_run
-from eval_mm.merge import standing
+from eval_mm.merge import LATE, standing
 from eval_mm.models import Settings
 from eval_mm.outcomes import Outcomes, Report
 from eval_mm.processes.parcels import mark, sees
@@ -175,7 +175,7 @@ def _lead(
             folder.write_manifest()
 
         backend = load() if work.is_left else None
-        outcomes = Outcomes(job, folder, before, work.run)
+        outcomes = Outcomes(job, folder, before, work.run, LATE if round.world > 1 else 0.0)
         total = sum(len(plan.dataset.samples) for plan in plans)
         with Interrupts() as interrupts, Progress(total, work.num_stored, progress) as bar:
             started = time.perf_counter()

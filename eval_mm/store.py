@@ -197,12 +197,16 @@ class RunFolder:
 
         With `beside`, the name of another scorer, scores and result stand beside the task's own.
         """
-        suffix = f".{beside}" if beside else ""
         folder = self.task_folder(result.task)
         contents = {folder / name: content for name, content in submission.items()}
-        contents[folder / f"scores{suffix}.jsonl"] = jsonl(scores)
-        contents[folder / f"result{suffix}.json"] = json_text(result.to_json())
+        contents[folder / named("scores", beside, "jsonl")] = jsonl(scores)
+        contents[folder / named("result", beside, "json")] = json_text(result.to_json())
         write_all(contents)
+
+
+def named(what: str, scorer: str, ending: str) -> str:
+    """What a file of a task is called: with the name of a scorer that is not the run's own."""
+    return f"{what}.{scorer}.{ending}" if scorer else f"{what}.{ending}"
 
 
 def put_aside(path: Path) -> Path | None:

@@ -65,10 +65,11 @@ class Jobs(NamedTuple):
 
 
 class Failure(NamedTuple):
-    """A job that could not be done, and why."""
+    """A job that could not be done, why, and the exit code of that."""
 
     job: Job
     reason: str
+    code: int
 
 
 def sweep_jobs(sweep: Sweep, fetch: bool = True) -> Jobs:
@@ -131,7 +132,7 @@ def run_sweep(
             try:
                 yield fill(job, load, progress, arguments)
             except UserError as error:
-                yield Failure(job, str(error))
+                yield Failure(job, str(error), error.code)
         del load
         _free_memory()
 

@@ -34,8 +34,8 @@ class PackedPass:
         self._lengths = [family.length for family in step.prefixes]
         if step.prefixes:
             self._prefix_plan = kernel.prepare_causal(self._lengths, model.device)
-        new_blocks = [family.block for family in step.prefixes]
-        self._new_blocks = torch.tensor(new_blocks, dtype=torch.int64, device=model.device)
+            new_blocks = [family.block for family in step.prefixes]
+            self._new_blocks = torch.tensor(new_blocks, dtype=torch.int64, device=model.device)
         sizes = (sum(self._lengths), sum(row.num_tokens for row in self._starts), len(self._active))
         self._sizes = sizes
         self._lay_out_starts()

@@ -196,11 +196,11 @@ def _sweep(arguments: argparse.Namespace) -> int:
     failures = [one for one in done if isinstance(one, Failure)]
     results = [outcome.result for report in reports for outcome in report.outcomes]
     if not leads:
-        return BAD_INPUT if failures else exit_code(results)
+        return min((one.code for one in failures), default=exit_code(results))
     code = show_results(reports, results, arguments.breakdowns) if reports else 0
     for failure in failures:
         print(f"error: {failure.job.out}: {printable(failure.reason)}", file=sys.stderr)
-    return BAD_INPUT if failures else code
+    return min((one.code for one in failures), default=code)  # bad input before what may be tried again
 
 
 def _show_plan(jobs: Sequence["Job"], problems: Sequence[str] = (), notes: Sequence[str] = ()) -> int:

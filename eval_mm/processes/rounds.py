@@ -84,11 +84,11 @@ class Round:
         """Raises what ended the round in another process.
 
         Raises:
-            UserError: bad input there, in the same words.
+            UserError: what the user can mend there, in the same words, with the same exit code.
             Interrupted: anything else, or a process that is lost.
         """
         if self._ended is not None:
-            raise (UserError if self._ended["code"] == BAD_INPUT else Interrupted)(self._ended["reason"])
+            raise _error(self._ended)
         self.team.check()
 
     @property
@@ -135,7 +135,8 @@ class Round:
         bad_input = isinstance(error, UserError | OSError)
         try:
             reason = told(error) if bad_input else self._why(error)
-            mine = self._ending(BAD_INPUT if bad_input else INTERRUPTED, reason)
+            usual = BAD_INPUT if bad_input else INTERRUPTED
+            mine = self._ending(error.code if isinstance(error, UserError) else usual, reason)
             first = json.loads(line.claim(f"{self.key}/ended", json.dumps(mine)))
         except (Interrupted, OSError):
             return
@@ -143,7 +144,7 @@ class Round:
             with suppress(KeyboardInterrupt):  # torchrun ends the others as soon as this one has
                 time.sleep(2 * BEAT)  # let them learn why
         if isinstance(error, KeyboardInterrupt):
-            raise (UserError if first["code"] == BAD_INPUT else Interrupted)(first["reason"]) from None
+            raise _error(first) from None
 
     def _why(self, error: BaseException) -> str:
         if isinstance(error, Interrupted | KeyboardInterrupt):
@@ -161,3 +162,12 @@ class Round:
         deadline = time.monotonic() + LEAVE
         while int(line.peek(f"{self.key}/left") or 0) < self.world - 1 and time.monotonic() < deadline:
             time.sleep(PAUSE)
+
+
+def _error(ended: dict[str, Any]) -> UserError | Interrupted:
+    """What is raised here of what ended another process."""
+    if ended["code"] == INTERRUPTED:
+        return Interrupted(ended["reason"])
+    error = UserError(ended["reason"])
+    error.code = ended["code"]
+    return error

@@ -43,11 +43,6 @@ class Cell:
     best: bool = False
 
     @property
-    def stderr(self) -> str:
-        """The standard error as it is shown, empty where none is known."""
-        return "" if self.metric is None or self.metric.stderr is None else number(self.metric.stderr)
-
-    @property
     def error(self) -> Error:
         """What stands beside the number."""
         return error_of(self.metric)

@@ -15,16 +15,15 @@ from typing import Any
 
 from eval_mm.console import printable
 from eval_mm.errors import UserError
-from eval_mm.files import LOCK
+from eval_mm.files import CHUNK, LOCK
 from eval_mm.report.result_file import read_result
 from eval_mm.schema import Result
-from eval_mm.store import MANIFEST, read_json
+from eval_mm.store import MANIFEST, named, read_json
 from eval_mm.tasks import all_tasks
 from eval_mm.variant import base_of
 
 RESULT = "result.json"
 LONGEST_NAME = 80
-BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ class Run:
         """The scores that made `results[task]`, which may be another scorer's than the run's own."""
         result = self.results[task]
         scorer = next((name for name, found in self.rescored.items() if found.get(task) is result), "")
-        return self.folder / task / (f"scores.{scorer}.jsonl" if scorer else "scores.jsonl")
+        return self.folder / task / named("scores", scorer, "jsonl")
 
 
 def load_runs(folders: Sequence[str | os.PathLike[str]]) -> list[Run]:
@@ -190,8 +189,7 @@ def _unfinished(folder: Path, task: str, names: Iterable[str]) -> str:
     answers = 0
     for name in filter(_is_journal, names):
         try:
-            with (folder / task / name).open("rb") as file:
-                answers += sum(line.endswith(b"\n") for line in file)
+            answers += _num_lines(folder / task / name)
         except OSError:
             return f"{task}: no {RESULT}, and {name} cannot be read"
     return f"{task}: no {RESULT}: half-finished, {answers:,} answers so far, the same run command goes on"
@@ -199,19 +197,24 @@ def _unfinished(folder: Path, task: str, names: Iterable[str]) -> str:
 
 def _lost_scores(folder: Path, result: Result, scorer: str) -> str | None:
     """What is said where the scores that made a result are gone, or are of other samples; None where not."""
-    name = f"scores.{scorer}.jsonl" if scorer else "scores.jsonl"
-    place = f"{result.task}/{name}"
+    place = f"{result.task}/{named('scores', scorer, 'jsonl')}"
     again = f"python -m eval_mm check {folder} tells more"
     try:
-        with (folder / place).open("rb") as file:
-            lines = sum(block.count(b"\n") for block in iter(partial(file.read, BLOCK), b""))
+        lines = _num_lines(folder / place)
     except FileNotFoundError:
         return f"{place}: no such file, so which samples make the number cannot be seen; {again}"
     except OSError as error:
         return f"{place}: cannot be read ({error.strerror})"
     if lines == result.num_samples:
         return None
-    return f"{place}: has {lines:,} samples, {RESULT} has {result.num_samples:,}; {again}"
+    counted = named("result", scorer, "json")
+    return f"{place}: has {lines:,} samples, {counted} has {result.num_samples:,}; {again}"
+
+
+def _num_lines(path: Path) -> int:
+    """How many whole lines a file has."""
+    with path.open("rb") as file:
+        return sum(block.count(b"\n") for block in iter(partial(file.read, CHUNK), b""))
 
 
 def _difference(result: Result, entry: Mapping[str, Any]) -> str | None:

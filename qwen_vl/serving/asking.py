@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import time
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -196,16 +196,16 @@ class Reader:
             options,
             least,
             limit,
-            self._stop_ids(chat, body.stops),
+            self._stop_ids(chat, body.stops, () if body.skip_special_tokens else KEPT_IN_ANSWERS),
             sampling if sampling.temperature > 0 else None,
             secrets.randbelow(2**63) if body.seed is None else body.seed,
         )
         return Asked(query, dict(zip(keys, prompt.images, strict=True)))
 
-    def _stop_ids(self, chat: bool, stops: Iterable[str]) -> frozenset[int]:
-        """The model's own ends, and tokens named as stops that would not be seen in the text."""
+    def _stop_ids(self, chat: bool, stops: Iterable[str], seen: Collection[str]) -> frozenset[int]:
+        """The model's own ends, and tokens named as stops that are not `seen` in the text."""
         tokenizer = self.session.loaded.tokenizer
-        unseen = {stop for stop in stops if stop in tokenizer.special_ids and stop not in KEPT_IN_ANSWERS}
+        unseen = {stop for stop in stops if stop in tokenizer.special_ids and stop not in seen}
         return stop_ids(tokenizer, chat) | {tokenizer.special_id(stop) for stop in unseen}
 
 

@@ -7,6 +7,7 @@ path, no proxy is asked. Host names are trusted to be who they are.
 import http.client
 import socket
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -58,6 +59,7 @@ def _is_straight(url: str) -> bool:
 def _got(url: str, most: int, seconds: float) -> bytes:
     parts = urllib.parse.urlsplit(url)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    end = time.monotonic() + seconds
     connection = kind(parts.netloc, timeout=seconds)
     connection.connect()
     stream: socket.socket = connection.sock  # which the connection may let go of before the reply is read
@@ -68,7 +70,7 @@ def _got(url: str, most: int, seconds: float) -> bytes:
         with suppress(OSError):  # it has just ended
             stream.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(seconds, give_up)
+    timer = threading.Timer(end - time.monotonic(), give_up)
     timer.daemon = True
     timer.start()
     try:

@@ -1,6 +1,7 @@
 """A server that ends well: what has come is answered, but not for ever, and its clients are told."""
 
 import asyncio
+import math
 import socket
 from types import FrameType
 from typing import Any
@@ -17,7 +18,11 @@ class Server(uvicorn.Server):
     """Told to end by a signal, it answers what has come for `grace` seconds; a second signal ends that."""
 
     def __init__(self, app: Any, worker: Worker, grace: float, log_level: str = "warning"):
-        super().__init__(uvicorn.Config(app, log_level=log_level, server_header=False, lifespan="off"))
+        # From Python 3.12 on uvicorn waits for open connections too, whatever `force_exit` says.
+        last = math.ceil(grace + LAST_SECONDS) + 1
+        config = uvicorn.Config(app, log_level=log_level, server_header=False, lifespan="off")
+        config.timeout_graceful_shutdown = last
+        super().__init__(config)
         self._worker, self._grace = worker, grace
         self._again = False
 

@@ -1,12 +1,15 @@
 """What a task has of answers before a run, and after it."""
 
+import time
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import eval_mm
-from eval_mm import journal, merge, store
+from eval_mm import journal, merge, outcomes, store
 from eval_mm.errors import UserError
 from eval_mm.journal import Journal, read_answers
 from eval_mm.run import run
@@ -58,16 +61,18 @@ def test_a_journal_that_is_seen_late_is_waited_for(
             yield from super().generate(requests)
             here.rename(tmp_path / "unseen")
 
-    monkeypatch.setattr("eval_mm.merge.time.sleep", lambda seconds: (tmp_path / "unseen").rename(here))
+    clock = SimpleNamespace(
+        monotonic=time.monotonic, sleep=lambda seconds: (tmp_path / "unseen").rename(here)
+    )
+    monkeypatch.setattr(merge, "time", clock)
+    merged = partial(merge.merged, late=merge.LATE)  # as with other processes
+    monkeypatch.setattr(outcomes, "merged", lambda plan, before, path, late: merged(plan, before, path))
     report = run(Elsewhere(), ["refcoco_val"], data, out=tmp_path / "run")
     assert report.outcomes[0].result.num_samples == 6
 
 
-def test_a_journal_that_vanishes_is_noticed(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An answer that was given and is gone must not become a smaller denominator."""
-    monkeypatch.setattr(merge, "LATE", 0.0)
+def test_a_journal_that_vanishes_is_noticed(data: Path, tmp_path: Path) -> None:
+    """An answer that was given and is gone must not become a smaller denominator; one process waits not."""
     out = tmp_path / "run"
 
     class Vanishing(ScriptedModel):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eval_mm.report import latex, long_form, markdown, plain
-from eval_mm.report.cells import Table
+from eval_mm.report.cells import Table, error_of
 from eval_mm.report.leaderboards import leaderboards, remarks
 from eval_mm.report.published import figures
 from eval_mm.report.runs import Run, load_runs
@@ -53,7 +53,7 @@ def runs(tmp_path: Path) -> list[Run]:
 def shown(tables: list[Table]) -> list[tuple[str, str]]:
     """What every format must show: value and error of every cell, as two decimals or as published."""
     return sorted(
-        (cell.text, cell.stderr) for table in tables for row in table.rows for cell in row.cells if cell
+        (cell.text, cell.error.stderr) for table in tables for row in table.rows for cell in row.cells if cell
     )
 
 
@@ -69,7 +69,7 @@ def test_two_decimals_of_the_very_number(runs: list[Run]) -> None:
             for cell in row.cells:
                 if cell is not None and cell.metric is not None:
                     assert cell.text == f"{cell.metric.value:.2f}"
-                    assert cell.stderr == ("" if cell.metric.stderr is None else f"{cell.metric.stderr:.2f}")
+                    assert cell.error == error_of(cell.metric)
 
 
 def test_huge_numbers_stay_readable(tmp_path: Path) -> None:

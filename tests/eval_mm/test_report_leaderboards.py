@@ -43,7 +43,7 @@ def test_a_run_stands_beside_the_published_rows(tmp_path: Path) -> None:
     assert [*table.groups] == ["runs", "generalist", "specialist"]
     assert table.rows[0].name == "m"
     ours = cell(table, "m", "refcoco_val")
-    assert (ours.text, ours.stderr, ours.value) == ("77.21", "0.51", 77.2137)
+    assert (ours.text, ours.error.stderr, ours.value) == ("77.21", "0.51", 77.2137)
     assert cell(table, "Qwen-VL-7B", "refcoco_val").text == "89.36"
 
 

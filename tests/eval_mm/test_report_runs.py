@@ -155,7 +155,7 @@ def test_lost_parts_of_a_run_are_told(tmp_path: Path) -> None:
     lost, short, manifest = load(folder).problems
     assert lost.startswith("refcoco_val/scores.jsonl: no such file, ")
     assert short.startswith(
-        "textvqa_val/scores.official.jsonl: has 7 samples, result.json has 5,000; python -m"
+        "textvqa_val/scores.official.jsonl: has 7 samples, result.official.json has 5,000; python -m"
     )
     assert manifest.startswith("no manifest.json: ")
 

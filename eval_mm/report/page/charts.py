@@ -224,11 +224,6 @@ def _line(entry: _Entry, end: float, published: bool) -> Line:
     return Line(scorer, svg.swatch(entry.look), drawn, number(metric.value), error_of(metric).stderr)
 
 
-def stderr(metric: Metric) -> str:
-    """The standard error as it is shown."""
-    return "" if metric.stderr is None else number(metric.stderr)
-
-
 def interval(metric: Metric) -> str:
     """The 95 % interval as it is shown."""
     return "" if metric.ci95 is None else f"{number(metric.ci95[0])} to {number(metric.ci95[1])}"

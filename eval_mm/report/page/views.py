@@ -7,7 +7,7 @@ from typing import NamedTuple
 from markupsafe import Markup
 
 from eval_mm.report.boards import BOARDS
-from eval_mm.report.cells import number
+from eval_mm.report.cells import error_of, number
 from eval_mm.report.leaderboards import entrants_of
 from eval_mm.report.notes import Mark, marks
 from eval_mm.report.page import charts, svg
@@ -179,7 +179,7 @@ def _result(place: int, name: str, sign: Markup, result: Result) -> ResultView:
         name,
         sign,
         [
-            (told, number(metric.value), charts.stderr(metric), charts.interval(metric))
+            (told, number(metric.value), error_of(metric).stderr, charts.interval(metric))
             for told, metric in result.metrics.items()
             if "/" not in told
         ],

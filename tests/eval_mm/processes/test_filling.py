@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from eval_mm import asking, journal, run
+from eval_mm.calls.faults import Gone
 from eval_mm.errors import Interrupted, UserError
 from eval_mm.outcomes import Report
 from eval_mm.processes import parcels
@@ -191,6 +192,22 @@ def test_a_failing_process_ends_all_and_loses_nothing(
     fill(2, out)
     assert files(out) == files(calm)
     assert set(asked(out).values()) == {1}
+
+
+def test_a_server_that_is_gone_ends_all_with_the_same_code(
+    fill: Callable[..., list[Any]], tmp_path: Path
+) -> None:
+    """Who noticed ended with 3 and the others with 2: which of them a script saw was chance."""
+
+    class Unheard(Paced):
+        def generate(self, requests: Iterable[Request]) -> Iterator[Prediction]:
+            for number, prediction in enumerate(super().generate(requests)):
+                if number == 3:
+                    raise Gone("the server answers no more")
+                yield prediction
+
+    found = fill(3, tmp_path / "run", lambda rank: Unheard() if rank == 1 else Paced())
+    assert [(str(error), error.code) for error in found] == [("the server answers no more", 3)] * 3
 
 
 def test_other_rows_on_another_machine_are_refused(
