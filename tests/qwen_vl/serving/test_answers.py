@@ -206,3 +206,19 @@ def test_a_chat_model_and_its_history(server: Running) -> None:
     prompt = chat_turn(loaded.tokenizer, [ImagePart(pixels), "One?"])
     assert status == 200
     assert reply["usage"]["prompt_tokens"] == len(prompt.ids)
+
+
+def test_a_tag_that_is_left_out_stops_as_well(server: Running) -> None:
+    """The tags of boxes left out of the text, a stop that is one of them was never seen: all was said."""
+    marks = [{"mark": "<ref>"}, {"text": "the bar"}, {"mark": "</ref>"}, {"mark": "<box>"}]
+    body = {
+        "model": "demo",
+        "prompt_parts": [{"image_url": {"url": data_url(picture())}}, *marks],
+        "max_tokens": 40,
+        "skip_special_tokens": True,
+    }
+    _, whole = server.post("/v1/completions", body)
+    _, stopped = server.post("/v1/completions", body | {"stop": ["</box>"]})
+    assert stopped["choices"][0]["finish_reason"] == "stop"
+    assert stopped["choices"][0]["text"] == whole["choices"][0]["text"]
+    assert stopped["usage"]["completion_tokens"] < whole["usage"]["completion_tokens"]
